@@ -1,0 +1,306 @@
+"""Tables of who may come in: users, tokens, sessions, sign-in links, device logins and failed attempts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Integer,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from highroad.access.model import Login, Session, Token, User
+from highroad.db.engine import Transaction, metadata
+from highroad.kit.clock import now, parse_rfc3339, rfc3339
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("email", String(254), nullable=False, unique=True),
+    Column("name", String(120), nullable=False),
+    Column("password", Text),
+    Column("admin", Boolean, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("created_at", String(32), nullable=False),
+)
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("user_id", String(40), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", String(120), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("scopes", String(120), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("expires_at", String(32)),
+    Column("last_used_at", String(32)),
+    Column("revoked_at", String(32)),
+)
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("user_id", String(40), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("csrf", String(64), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("expires_at", String(32), nullable=False),
+    Column("address", String(64), nullable=False),
+)
+sign_in_links = Table(
+    "sign_in_links",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("user_id", String(40), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", String(32), nullable=False),
+    Column("used_at", String(32)),
+)
+logins = Table(
+    "logins",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("user_code", String(9), nullable=False, unique=True),
+    Column("digest", String(64), nullable=False),
+    Column("device", String(120), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("expires_at", String(32), nullable=False),
+    Column("user_id", String(40), ForeignKey("users.id", ondelete="CASCADE")),
+    Column("refused", Boolean, nullable=False),
+)
+failed_attempts = Table(
+    "failed_attempts",
+    metadata,
+    Column("key", String(300), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("last_at", String(32), nullable=False),
+)
+
+
+def add_user(tx: Transaction, *, id: str, email: str, name: str, admin: bool, password: str | None) -> User:
+    created = now()
+    tx.execute(
+        insert(users).values(
+            id=id, email=email, name=name, admin=admin, active=True, password=password, created_at=rfc3339(created)
+        )
+    )
+    return User(id, email, name, admin, True, password is not None, created)
+
+
+def user(tx: Transaction, id: str) -> User | None:
+    row = tx.execute(select(users).where(users.c.id == id)).mappings().first()
+    return _user(row) if row else None
+
+
+def user_by_email(tx: Transaction, email: str) -> tuple[User, str | None] | None:
+    """The user and the stored password hash."""
+    row = tx.execute(select(users).where(users.c.email == email)).mappings().first()
+    return (_user(row), row["password"]) if row else None
+
+
+def list_users(tx: Transaction) -> list[User]:
+    return [_user(row) for row in tx.execute(select(users).order_by(users.c.email)).mappings()]
+
+
+def count_active_admins(tx: Transaction) -> int:
+    found = tx.execute(select(func.count()).where(users.c.admin, users.c.active)).scalar_one()
+    return int(found)
+
+
+def update_user(tx: Transaction, id: str, **values: Any) -> None:
+    tx.execute(update(users).where(users.c.id == id).values(**values))
+
+
+def add_token(
+    tx: Transaction,
+    *,
+    id: str,
+    user_id: str,
+    name: str,
+    digest: str,
+    scopes: tuple[str, ...],
+    expires_at: datetime | None,
+) -> Token:
+    created = now()
+    tx.execute(
+        insert(tokens).values(
+            id=id,
+            user_id=user_id,
+            name=name,
+            digest=digest,
+            scopes=" ".join(scopes),
+            created_at=rfc3339(created),
+            expires_at=rfc3339(expires_at) if expires_at else None,
+        )
+    )
+    return Token(id, user_id, name, scopes, created, expires_at, None, None)
+
+
+def token_by_digest(tx: Transaction, digest: str) -> tuple[Token, User] | None:
+    row = tx.execute(select(tokens).where(tokens.c.digest == digest)).mappings().first()
+    if row is None:
+        return None
+    owner = user(tx, row["user_id"])
+    assert owner is not None, "tokens reference users"
+    return _token(row), owner
+
+
+def list_tokens(tx: Transaction, user_id: str) -> list[Token]:
+    statement = select(tokens).where(tokens.c.user_id == user_id).order_by(tokens.c.id)
+    return [_token(row) for row in tx.execute(statement).mappings()]
+
+
+def touch_token(tx: Transaction, id: str) -> None:
+    tx.execute(update(tokens).where(tokens.c.id == id).values(last_used_at=rfc3339(now())))
+
+
+def revoke_token(tx: Transaction, id: str, user_id: str) -> bool:
+    statement = update(tokens).where(tokens.c.id == id, tokens.c.user_id == user_id, tokens.c.revoked_at.is_(None))
+    return tx.execute(statement.values(revoked_at=rfc3339(now()))).rowcount == 1
+
+
+def add_session(tx: Transaction, *, digest: str, user_id: str, csrf: str, expires_at: datetime, address: str) -> None:
+    tx.execute(delete(sessions).where(sessions.c.expires_at < rfc3339(now())))
+    tx.execute(
+        insert(sessions).values(
+            digest=digest,
+            user_id=user_id,
+            csrf=csrf,
+            created_at=rfc3339(now()),
+            expires_at=rfc3339(expires_at),
+            address=address,
+        )
+    )
+
+
+def session(tx: Transaction, digest: str) -> tuple[Session, User] | None:
+    row = tx.execute(select(sessions).where(sessions.c.digest == digest)).mappings().first()
+    if row is None:
+        return None
+    owner = user(tx, row["user_id"])
+    assert owner is not None, "sessions reference users"
+    return Session(digest, row["user_id"], row["csrf"], parse_rfc3339(row["expires_at"])), owner
+
+
+def end_session(tx: Transaction, digest: str) -> None:
+    tx.execute(delete(sessions).where(sessions.c.digest == digest))
+
+
+def end_sessions_of(tx: Transaction, user_id: str, *, keep: str | None = None) -> None:
+    statement = delete(sessions).where(sessions.c.user_id == user_id)
+    tx.execute(statement.where(sessions.c.digest != keep) if keep else statement)
+
+
+def revoke_tokens_of(tx: Transaction, user_id: str) -> None:
+    statement = update(tokens).where(tokens.c.user_id == user_id, tokens.c.revoked_at.is_(None))
+    tx.execute(statement.values(revoked_at=rfc3339(now())))
+
+
+def add_link(tx: Transaction, *, digest: str, user_id: str, expires_at: datetime) -> None:
+    tx.execute(insert(sign_in_links).values(digest=digest, user_id=user_id, expires_at=rfc3339(expires_at)))
+
+
+def use_link(tx: Transaction, digest: str) -> str | None:
+    """Spend the link; its user's id, or None when it is unknown, expired or was used before."""
+    unspent = (sign_in_links.c.digest == digest, sign_in_links.c.used_at.is_(None))
+    statement = update(sign_in_links).where(*unspent, sign_in_links.c.expires_at > rfc3339(now()))
+    if tx.execute(statement.values(used_at=rfc3339(now()))).rowcount != 1:
+        return None
+    found = tx.execute(select(sign_in_links.c.user_id).where(sign_in_links.c.digest == digest)).scalar_one()
+    return str(found)
+
+
+def add_login(tx: Transaction, *, id: str, user_code: str, digest: str, device: str, expires_at: datetime) -> None:
+    tx.execute(delete(logins).where(logins.c.expires_at < rfc3339(now() - timedelta(hours=1))))
+    tx.execute(
+        insert(logins).values(
+            id=id,
+            user_code=user_code,
+            digest=digest,
+            device=device,
+            created_at=rfc3339(now()),
+            expires_at=rfc3339(expires_at),
+            refused=False,
+        )
+    )
+
+
+def count_open_logins(tx: Transaction) -> int:
+    statement = select(func.count()).select_from(logins).where(logins.c.expires_at > rfc3339(now()))
+    return int(tx.execute(statement).scalar_one())
+
+
+def login(tx: Transaction, id: str) -> tuple[Login, str] | None:
+    """The login and the digest of its secret."""
+    row = tx.execute(select(logins).where(logins.c.id == id)).mappings().first()
+    return (_login(row), row["digest"]) if row else None
+
+
+def login_by_code(tx: Transaction, user_code: str) -> Login | None:
+    row = tx.execute(select(logins).where(logins.c.user_code == user_code)).mappings().first()
+    return _login(row) if row else None
+
+
+def decide_login(tx: Transaction, id: str, *, user_id: str | None) -> bool:
+    """Approve for `user_id`, or refuse; False when it was decided before or has expired."""
+    undecided = (logins.c.user_id.is_(None), logins.c.refused.is_(False), logins.c.expires_at > rfc3339(now()))
+    statement = update(logins).where(logins.c.id == id, *undecided)
+    return tx.execute(statement.values(user_id=user_id, refused=user_id is None)).rowcount == 1
+
+
+def remove_login(tx: Transaction, id: str) -> bool:
+    return tx.execute(delete(logins).where(logins.c.id == id)).rowcount == 1
+
+
+def failures(tx: Transaction, key: str) -> tuple[int, datetime] | None:
+    row = tx.execute(select(failed_attempts).where(failed_attempts.c.key == key)).mappings().first()
+    return (row["count"], parse_rfc3339(row["last_at"])) if row else None
+
+
+def note_failure(tx: Transaction, key: str) -> None:
+    values = {"count": failed_attempts.c.count + 1, "last_at": rfc3339(now())}
+    if tx.execute(update(failed_attempts).where(failed_attempts.c.key == key).values(**values)).rowcount == 0:
+        tx.execute(insert(failed_attempts).values(key=key, count=1, last_at=rfc3339(now())))
+
+
+def forget_failures(tx: Transaction, key: str) -> None:
+    tx.execute(delete(failed_attempts).where(failed_attempts.c.key == key))
+
+
+def _user(row: RowMapping) -> User:
+    return User(
+        row["id"],
+        row["email"],
+        row["name"],
+        row["admin"],
+        row["active"],
+        row["password"] is not None,
+        parse_rfc3339(row["created_at"]),
+    )
+
+
+def _token(row: RowMapping) -> Token:
+    return Token(
+        row["id"],
+        row["user_id"],
+        row["name"],
+        tuple(row["scopes"].split()),
+        parse_rfc3339(row["created_at"]),
+        *(parse_rfc3339(row[key]) if row[key] else None for key in ("expires_at", "last_used_at", "revoked_at")),
+    )
+
+
+def _login(row: RowMapping) -> Login:
+    expires = parse_rfc3339(row["expires_at"])
+    return Login(row["id"], row["user_code"], row["device"], expires, row["user_id"], row["refused"])

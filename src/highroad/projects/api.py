@@ -1,0 +1,199 @@
+"""Projects, environments and services over HTTP. Their deletion stands in `deployments.api`, variables in
+`deployments.configuration`: both need running things to follow."""
+
+# No postponed annotations here: FastAPI reads them, and dependencies are local to the router function.
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import Field
+
+from highroad.access.model import Actor
+from highroad.access.permissions import require
+from highroad.kit.paging import PageRequest
+from highroad.projects import actions, store
+from highroad.projects.model import Environment, Project, Service
+from highroad.web.api import Answer, Body, Instant, Listing, api_router, listing, paging
+from highroad.web.auth import signed_in
+from highroad.web.context import Context
+
+
+class NewProject(Body):
+    name: str = Field(max_length=200, description="A DNS label.")
+
+
+class NewEnvironment(Body):
+    name: str = Field(max_length=200, description="A DNS label.")
+    mode: str = "development"
+    branch: str | None = Field(
+        default=None, max_length=200, description="Commits on a branch that matches this glob are deployed here."
+    )
+
+
+class EnvironmentChange(Body):
+    mode: str | None = None
+    branch: str | None = Field(default=None, max_length=200)
+
+
+class NewService(Body):
+    name: str = Field(max_length=200, description="A DNS label.")
+    path: str = Field(default="", max_length=500, description="The directory of the repository that it is built from.")
+
+
+class ServiceChange(Body):
+    path: str = Field(max_length=500)
+
+
+class EnvironmentAnswer(Answer):
+    id: str
+    project: str
+    name: str
+    mode: str
+    branch: str | None
+    created_at: Instant
+
+
+class ServiceSummary(Answer):
+    id: str
+    project: str
+    name: str
+    path: str
+    git_url: str
+    created_at: Instant
+
+
+class ProjectSummary(Answer):
+    id: str
+    name: str
+    created_at: Instant
+
+
+class ProjectAnswer(ProjectSummary):
+    environments: list[EnvironmentAnswer]
+    services: list[ServiceSummary]
+
+
+def git_url(context: Context, service: Service) -> str:
+    return f"{context.settings.url}/git/{service.project}/{service.name}.git"
+
+
+def service_answer(context: Context, service: Service) -> ServiceSummary:
+    return ServiceSummary(
+        id=service.id,
+        project=service.project,
+        name=service.name,
+        path=service.path,
+        git_url=git_url(context, service),
+        created_at=service.created_at,
+    )
+
+
+def environment_answer(environment: Environment) -> EnvironmentAnswer:
+    return EnvironmentAnswer.model_validate(environment)
+
+
+def router(context: Context) -> APIRouter:
+    api = api_router("projects")
+    _add_projects(api, context)
+    _add_environments(api, context)
+    _add_services(api, context)
+    return api
+
+
+def _add_projects(api: APIRouter, context: Context) -> None:
+    actor_of = Depends(signed_in(context))
+
+    @api.get("/projects")
+    def list_projects(
+        actor: Annotated[Actor, actor_of], page: Annotated[PageRequest, Depends(paging)]
+    ) -> Listing[ProjectSummary]:
+        require(actor, "project:read")
+        with context.db.read() as tx:
+            return Listing(**listing(store.list_projects(tx, page), ProjectSummary.model_validate))
+
+    @api.post("/projects", status_code=201)
+    def create_project(actor: Annotated[Actor, actor_of], body: NewProject) -> ProjectAnswer:
+        with context.db.begin() as tx:
+            project = actions.create_project(tx, context.log, actor, name=body.name)
+        return _project(project, [], [])
+
+    @api.get("/projects/{project}")
+    def get_project(actor: Annotated[Actor, actor_of], project: str) -> ProjectAnswer:
+        with context.db.read() as tx:
+            found = actions.find_project(tx, actor, project)
+            environments = store.list_environments(tx, found.id)
+            services = [service_answer(context, each) for each in store.list_services(tx, found.id)]
+        return _project(found, environments, services)
+
+
+def _project(project: Project, environments: list[Environment], services: list[ServiceSummary]) -> ProjectAnswer:
+    return ProjectAnswer(
+        id=project.id,
+        name=project.name,
+        created_at=project.created_at,
+        environments=[environment_answer(each) for each in environments],
+        services=services,
+    )
+
+
+def _add_environments(api: APIRouter, context: Context) -> None:
+    actor_of = Depends(signed_in(context))
+    base = "/projects/{project}/environments"
+
+    @api.get(base)
+    def list_environments(actor: Annotated[Actor, actor_of], project: str) -> Listing[EnvironmentAnswer]:
+        with context.db.read() as tx:
+            found = actions.find_project(tx, actor, project)
+            return Listing(items=[environment_answer(each) for each in store.list_environments(tx, found.id)])
+
+    @api.post(base, status_code=201)
+    def create_environment(actor: Annotated[Actor, actor_of], project: str, body: NewEnvironment) -> EnvironmentAnswer:
+        with context.db.begin() as tx:
+            parent = actions.find_project(tx, actor, project)
+            created = actions.create_environment(
+                tx, context.log, actor, parent, name=body.name, mode=body.mode, branch=body.branch
+            )
+        return environment_answer(created)
+
+    @api.get(base + "/{environment}")
+    def get_environment(actor: Annotated[Actor, actor_of], project: str, environment: str) -> EnvironmentAnswer:
+        with context.db.read() as tx:
+            return environment_answer(actions.find_environment(tx, actor, project, environment))
+
+    @api.patch(base + "/{environment}")
+    def change_environment(
+        actor: Annotated[Actor, actor_of], project: str, environment: str, body: EnvironmentChange
+    ) -> EnvironmentAnswer:
+        """Change the mode or the deploy rule; fields that are left out stay."""
+        with context.db.begin() as tx:
+            found = actions.find_environment(tx, actor, project, environment)
+            changes = {name: getattr(body, name) for name in body.model_fields_set}
+            changed = actions.change_environment(tx, context.log, actor, found, changes=changes)
+        return environment_answer(changed)
+
+
+def _add_services(api: APIRouter, context: Context) -> None:
+    actor_of = Depends(signed_in(context))
+    base = "/projects/{project}/services"
+
+    @api.get(base)
+    def list_services(actor: Annotated[Actor, actor_of], project: str) -> Listing[ServiceSummary]:
+        with context.db.read() as tx:
+            found = actions.find_project(tx, actor, project)
+            return Listing(items=[service_answer(context, each) for each in store.list_services(tx, found.id)])
+
+    @api.post(base, status_code=201)
+    def create_service(actor: Annotated[Actor, actor_of], project: str, body: NewService) -> ServiceSummary:
+        """A service and its empty repository; push to `git_url` to deploy."""
+        with context.db.begin() as tx:
+            parent = actions.find_project(tx, actor, project)
+            created = actions.create_service(tx, context.log, actor, parent, name=body.name, path=body.path)
+        return service_answer(context, created)
+
+    @api.patch(base + "/{service}")
+    def change_service(
+        actor: Annotated[Actor, actor_of], project: str, service: str, body: ServiceChange
+    ) -> ServiceSummary:
+        with context.db.begin() as tx:
+            found = actions.find_service(tx, actor, project, service)
+            changed = actions.change_service(tx, context.log, actor, found, path=body.path)
+        return service_answer(context, changed)

@@ -1,0 +1,280 @@
+"""Tables of projects, environments, services, variables and own host names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    RowMapping,
+    Select,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    and_,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from highroad.db.engine import Transaction, metadata
+from highroad.kit.clock import now, parse_rfc3339, rfc3339
+from highroad.kit.ids import new_id
+from highroad.kit.paging import Page, PageRequest, page_of
+from highroad.projects.model import Domain, Environment, Project, Service, Variable, VariableScope
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(63), nullable=False, unique=True),
+    Column("created_at", String(32), nullable=False),
+)
+environments = Table(
+    "environments",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("project_id", String(40), ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(63), nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("branch", String(200)),
+    Column("created_at", String(32), nullable=False),
+    UniqueConstraint("project_id", "name"),
+)
+services = Table(
+    "services",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("project_id", String(40), ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(63), nullable=False),
+    Column("path", String(500), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    UniqueConstraint("project_id", "name"),
+)
+# An empty environment_id or service_id widens the scope; NULL would escape the unique constraint.
+variables = Table(
+    "variables",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("project_id", String(40), ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("environment_id", String(40), nullable=False),
+    Column("service_id", String(40), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("value", Text, nullable=False),
+    UniqueConstraint("project_id", "environment_id", "service_id", "name"),
+)
+domains = Table(
+    "domains",
+    metadata,
+    Column("host", String(253), primary_key=True),
+    Column("service_id", String(40), ForeignKey("services.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("environment_id", String(40), ForeignKey("environments.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", String(32), nullable=False),
+)
+
+
+def add_project(tx: Transaction, name: str) -> Project:
+    project = Project(new_id("prj"), name, now())
+    tx.execute(insert(projects).values(id=project.id, name=name, created_at=rfc3339(project.created_at)))
+    return project
+
+
+def project(tx: Transaction, name: str) -> Project | None:
+    row = tx.execute(select(projects).where(projects.c.name == name)).mappings().first()
+    return _project(row) if row else None
+
+
+def list_projects(tx: Transaction, request: PageRequest) -> Page[Project]:
+    statement = select(projects).order_by(projects.c.name).limit(request.size + 1)
+    if request.after is not None:
+        statement = statement.where(projects.c.name > request.after)
+    rows = [_project(row) for row in tx.execute(statement).mappings()]
+    return page_of(rows, request, lambda each: each.name)
+
+
+def remove_project(tx: Transaction, id: str) -> None:
+    tx.execute(delete(projects).where(projects.c.id == id))
+
+
+def _environments() -> Select[Any]:
+    return select(environments, projects.c.name.label("project")).join(
+        projects, projects.c.id == environments.c.project_id
+    )
+
+
+def add_environment(tx: Transaction, project: Project, *, name: str, mode: str, branch: str | None) -> Environment:
+    id = new_id("env")
+    tx.execute(
+        insert(environments).values(
+            id=id, project_id=project.id, name=name, mode=mode, branch=branch, created_at=rfc3339(now())
+        )
+    )
+    created = environment_by_id(tx, id)
+    assert created is not None, "it was just inserted"
+    return created
+
+
+def environment(tx: Transaction, project_id: str, name: str) -> Environment | None:
+    statement = _environments().where(environments.c.project_id == project_id, environments.c.name == name)
+    row = tx.execute(statement).mappings().first()
+    return _environment(row) if row else None
+
+
+def environment_by_id(tx: Transaction, id: str) -> Environment | None:
+    row = tx.execute(_environments().where(environments.c.id == id)).mappings().first()
+    return _environment(row) if row else None
+
+
+def list_environments(tx: Transaction, project_id: str) -> list[Environment]:
+    statement = _environments().where(environments.c.project_id == project_id).order_by(environments.c.name)
+    return [_environment(row) for row in tx.execute(statement).mappings()]
+
+
+def update_environment(tx: Transaction, id: str, **values: Any) -> None:
+    tx.execute(update(environments).where(environments.c.id == id).values(**values))
+
+
+def remove_environment(tx: Transaction, id: str) -> None:
+    tx.execute(delete(variables).where(variables.c.environment_id == id))
+    tx.execute(delete(environments).where(environments.c.id == id))
+
+
+def _services() -> Select[Any]:
+    return select(services, projects.c.name.label("project")).join(projects, projects.c.id == services.c.project_id)
+
+
+def add_service(tx: Transaction, project: Project, *, name: str, path: str) -> Service:
+    service = Service(new_id("svc"), project.id, project.name, name, path, now())
+    tx.execute(
+        insert(services).values(
+            id=service.id, project_id=project.id, name=name, path=path, created_at=rfc3339(service.created_at)
+        )
+    )
+    return service
+
+
+def service(tx: Transaction, project_id: str, name: str) -> Service | None:
+    statement = _services().where(services.c.project_id == project_id, services.c.name == name)
+    row = tx.execute(statement).mappings().first()
+    return _service(row) if row else None
+
+
+def service_by_id(tx: Transaction, id: str) -> Service | None:
+    row = tx.execute(_services().where(services.c.id == id)).mappings().first()
+    return _service(row) if row else None
+
+
+def list_services(tx: Transaction, project_id: str | None = None) -> list[Service]:
+    statement = _services().order_by(projects.c.name, services.c.name)
+    if project_id is not None:
+        statement = statement.where(services.c.project_id == project_id)
+    return [_service(row) for row in tx.execute(statement).mappings()]
+
+
+def update_service(tx: Transaction, id: str, **values: Any) -> None:
+    tx.execute(update(services).where(services.c.id == id).values(**values))
+
+
+def remove_service(tx: Transaction, id: str) -> None:
+    tx.execute(delete(variables).where(variables.c.service_id == id))
+    tx.execute(delete(services).where(services.c.id == id))
+
+
+def _at(project_id: str, environment_id: str, service_id: str) -> tuple[Any, ...]:
+    return (
+        variables.c.project_id == project_id,
+        variables.c.environment_id == environment_id,
+        variables.c.service_id == service_id,
+    )
+
+
+def set_variable(tx: Transaction, project_id: str, environment_id: str, service_id: str, name: str, value: str) -> None:
+    statement = update(variables).where(*_at(project_id, environment_id, service_id), variables.c.name == name)
+    if tx.execute(statement.values(value=value)).rowcount == 0:
+        tx.execute(
+            insert(variables).values(
+                id=new_id("var"),
+                project_id=project_id,
+                environment_id=environment_id,
+                service_id=service_id,
+                name=name,
+                value=value,
+            )
+        )
+
+
+def unset_variable(tx: Transaction, project_id: str, environment_id: str, service_id: str, name: str) -> bool:
+    statement = delete(variables).where(*_at(project_id, environment_id, service_id), variables.c.name == name)
+    return tx.execute(statement).rowcount == 1
+
+
+def variables_in_force(
+    tx: Transaction, project_id: str, environment_id: str = "", service_id: str = ""
+) -> list[Variable]:
+    """All values that reach this place, of every scope; `model.resolve` picks among them."""
+    reaching = and_(
+        variables.c.project_id == project_id,
+        or_(variables.c.environment_id == "", variables.c.environment_id == environment_id),
+        or_(variables.c.service_id == "", variables.c.service_id == service_id),
+    )
+    rows = tx.execute(select(variables).where(reaching).order_by(variables.c.name)).mappings()
+    return [Variable(row["name"], row["value"], _scope(row)) for row in rows]
+
+
+def _scope(row: RowMapping) -> VariableScope:
+    if row["service_id"]:
+        return "service-environment" if row["environment_id"] else "service"
+    return "environment" if row["environment_id"] else "project"
+
+
+def add_domain(tx: Transaction, host: str, service_id: str, environment_id: str) -> Domain:
+    domain = Domain(host, service_id, environment_id, now())
+    tx.execute(
+        insert(domains).values(
+            host=host, service_id=service_id, environment_id=environment_id, created_at=rfc3339(domain.created_at)
+        )
+    )
+    return domain
+
+
+def list_domains(tx: Transaction, service_id: str | None = None, environment_id: str | None = None) -> list[Domain]:
+    statement = select(domains).order_by(domains.c.host)
+    if service_id is not None:
+        statement = statement.where(domains.c.service_id == service_id)
+    if environment_id is not None:
+        statement = statement.where(domains.c.environment_id == environment_id)
+    return [
+        Domain(row["host"], row["service_id"], row["environment_id"], parse_rfc3339(row["created_at"]))
+        for row in tx.execute(statement).mappings()
+    ]
+
+
+def remove_domain(tx: Transaction, host: str, service_id: str, environment_id: str) -> bool:
+    mine = (domains.c.host == host, domains.c.service_id == service_id, domains.c.environment_id == environment_id)
+    return tx.execute(delete(domains).where(*mine)).rowcount == 1
+
+
+def _project(row: RowMapping) -> Project:
+    return Project(row["id"], row["name"], parse_rfc3339(row["created_at"]))
+
+
+def _environment(row: RowMapping) -> Environment:
+    return Environment(
+        row["id"],
+        row["project_id"],
+        row["project"],
+        row["name"],
+        row["mode"],
+        row["branch"],
+        parse_rfc3339(row["created_at"]),
+    )
+
+
+def _service(row: RowMapping) -> Service:
+    return Service(
+        row["id"], row["project_id"], row["project"], row["name"], row["path"], parse_rfc3339(row["created_at"])
+    )
