@@ -1,0 +1,245 @@
+"""The target `process`: every instance is a sandboxed process under the installation's supervisord.
+
+Called by deployments through `drivers.contract.Driver`. An instance is the program `app.ID`; its placed files, orders,
+pipe and cgroup carry the same name, so that each verb finds what an earlier, interrupted one left.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from highroad.drivers.contract import Abilities, Checked, Finished, InstanceSpec, InstanceState, LogPage, Observed
+from highroad.drivers.process import health as checks
+from highroad.drivers.process import logs, pipes
+from highroad.drivers.process.program import Definition, section
+from highroad.drivers.process.supervisor import State, Status, Supervisor
+from highroad.errors import HighroadError, Permanent, Temporary
+from highroad.sandbox import cgroups
+from highroad.sandbox.model import Confinement, Level, Placed
+from highroad.sandbox.prepare import prepare
+from highroad.sandbox.run import never, run, signal_name, size
+from highroad.settings import Settings
+from highroad.workload.model import File, Health
+
+_PREFIX = "app."
+_STATES: Mapping[State, InstanceState] = {
+    "stopped": "exited",
+    "starting": "starting",
+    "running": "running",
+    "backing-off": "backing-off",
+    "stopping": "running",
+    "exited": "backing-off",  # for at most one tick, then supervisord starts it again
+    "given-up": "given-up",
+}
+_CHECK_OUTPUT = 4096
+
+
+class ProcessDriver:
+    """`settled` is after how many seconds a running instance counts as started: an end before that makes supervisord
+    back off (1 s, 2 s, 3 s, ...) and give up after `retries` times in a row; a later end restarts it at once."""
+
+    def __init__(
+        self, settings: Settings, supervisor: Supervisor, level: Level, *, settled: int = 5, retries: int = 5
+    ) -> None:
+        self._settings = settings
+        self._supervisor = supervisor
+        self._level = level
+        self._settled = settled
+        self._retries = retries
+
+    def abilities(self) -> Abilities:
+        return Abilities("process", images=False, isolation=self._level.features, warnings=self._level.warnings)
+
+    def start(self, spec: InstanceSpec) -> None:
+        with _translated():
+            name = _PREFIX + spec.id
+            if any(each.state not in ("stopped", "exited", "given-up") for each in self._supervisor.statuses([name])):
+                return
+            self._connect_log(spec)
+            self._supervisor.add_definition(self._definition(spec))
+
+    def stop(self, instance_id: str, *, grace: float) -> None:
+        name = _PREFIX + instance_id
+        pipe = self._pipe(instance_id)
+        with _translated(), pipes.held(pipe):
+            self._supervisor.remove(name, grace=grace)
+            if not cgroups.remove(name, self._level):
+                raise Temporary(f"Processes of {instance_id} do not end, not even by SIGKILL.")
+        pipes.remove(pipe)
+        shutil.rmtree(self._placed(instance_id), ignore_errors=True)
+
+    def observe(self, instance_ids: Sequence[str] | None = None) -> Mapping[str, Observed]:
+        if instance_ids is not None and not instance_ids:
+            return {}
+        names = [] if instance_ids is None else [_PREFIX + each for each in instance_ids]
+        found = [each for each in self._supervisor.statuses(names) if each.program.startswith(_PREFIX)]
+        known = {each.program.removeprefix(_PREFIX): self._observed(each) for each in found}
+        missing = {each: Observed(each, "missing") for each in instance_ids or () if each not in known}
+        return {**known, **missing}
+
+    def check(self, spec: InstanceSpec, health: Health) -> Checked:
+        seen = self.observe([spec.id])[spec.id]
+        if seen.state == "missing":
+            return Checked(False, "not started")
+        if seen.pid is None:
+            return Checked(False, seen.why or f"not running ({seen.state})")
+        if health.kind == "none":
+            return Checked(True)
+        if health.kind == "command":
+            return self._check_command(spec, health)
+        if spec.port is None:
+            return Checked(False, f"a {health.kind} check needs a port, and this process has none")
+        return (checks.over_http if health.kind == "http" else checks.over_tcp)(spec.port, health)
+
+    def run(
+        self, spec: InstanceSpec, emit: Callable[[bytes], None], *, seconds: float, cancelled: Callable[[], bool]
+    ) -> Finished:
+        with _translated():
+            ended = run(
+                self._confinement(spec, "run." + spec.id), emit, level=self._level, seconds=seconds, cancelled=cancelled
+            )
+        return Finished(ended.exit_code, ended.why)
+
+    def read_logs(
+        self, stream: str, *, cursor: str | None = None, tail: int | None = None, limit: int = 1000
+    ) -> LogPage:
+        directory = logs.directory_of(self._settings.logs, stream)
+        if cursor is None and tail is not None:
+            return logs.read_tail(directory, tail)
+        return logs.read_after(directory, cursor, limit)
+
+    def recover(self, wanted: Sequence[InstanceSpec]) -> None:
+        with _translated():
+            self._supervisor.ensure()
+        specs = {spec.id: spec for spec in wanted}
+        known = {name for name in self._supervisor.defined() if name.startswith(_PREFIX)}
+        known |= {each.program for each in self._supervisor.statuses() if each.program.startswith(_PREFIX)}
+        for instance_id in (name.removeprefix(_PREFIX) for name in sorted(known)):
+            if instance_id not in specs:
+                self.stop(instance_id, grace=10.0)
+        seen = self.observe(list(specs))
+        for instance_id, spec in specs.items():
+            if seen[instance_id].state in ("missing", "exited"):
+                self.start(spec)
+
+    def forget_logs(self, stream: str) -> None:
+        shutil.rmtree(logs.directory_of(self._settings.logs, stream), ignore_errors=True)
+
+    # Inside
+
+    def _definition(self, spec: InstanceSpec) -> Definition:
+        name = _PREFIX + spec.id
+        orders = prepare(
+            self._confinement(spec, name),
+            self._level,
+            placed=self._placed(spec.id),
+            standing=True,
+            pipe=self._pipe(spec.id),
+            record=self._settings.run / "records" / name,
+            grace=spec.stop_grace,
+        )
+        words = [("process_name", name), ("stdout_logfile", "NONE"), ("priority", "500")]
+        words += [("startsecs", str(self._settled)), ("startretries", str(self._retries))]
+        text = section("program", name, self._settings.run / "orders", name, spec.stop_grace, words)
+        return Definition(name=name, section=text, orders={name: orders})
+
+    def _confinement(self, spec: InstanceSpec, name: str) -> Confinement:
+        limits, settings = spec.limits, self._settings
+        uid = settings.first_uid + spec.identity if self._level.root else None
+        port = {} if spec.port is None else {"PORT": str(spec.port)}
+        return Confinement(
+            argv=("/bin/sh", "-c", spec.command),
+            cwd=spec.artifact,
+            name=name,
+            env={**spec.env, **port},
+            uid=uid,
+            gid=uid,
+            readable=(spec.artifact, *spec.mounts),
+            files=tuple(_placed(each) for each in spec.files),
+            memory=settings.instance_memory if limits.memory is None else limits.memory,
+            cpu=limits.cpu,
+            processes=settings.instance_processes if limits.processes is None else limits.processes,
+            disk=settings.instance_disk if limits.disk is None else limits.disk,
+        )
+
+    def _connect_log(self, spec: InstanceSpec) -> None:
+        pipe = self._pipe(spec.id)
+        directory = logs.directory_of(self._settings.logs, spec.stream)
+        words = [str(directory), spec.label, spec.id]
+        if any(any(space in word for space in " \n\r\t") for word in words[1:]):
+            raise Permanent(f"{spec.label!r} or {spec.id!r} cannot mark log lines: it holds a space.")
+        pipes.make(pipe, words, owner=self._settings.first_uid + spec.identity if self._level.root else None)
+
+    def _check_command(self, spec: InstanceSpec, health: Health) -> Checked:
+        said: list[bytes] = []
+        probe = replace(spec, command=health.command)
+        confinement = self._confinement(probe, "check." + spec.id)
+        with _translated():
+            ended = run(
+                confinement,
+                said.append,
+                level=self._level,
+                seconds=health.timeout,
+                output_limit=_CHECK_OUTPUT,
+                cancelled=never,
+            )
+        if ended.exit_code == 0:
+            return Checked(True)
+        last = b"".join(said).decode(errors="replace").strip().splitlines()[-1:]
+        return Checked(False, ": ".join([f"`{health.command}` ended with {ended.why}", *last]))
+
+    def _observed(self, status: Status) -> Observed:
+        state = _STATES[status.state]
+        if state == "starting" and not status.tries:
+            state = "running"  # it has never failed; whether it serves is what health checks say
+        since = status.since if status.pid else status.ended
+        return Observed(
+            status.program.removeprefix(_PREFIX),
+            state,
+            pid=status.pid,
+            restarts=status.exits if status.pid else max(status.exits - 1, 0),
+            since=datetime.fromtimestamp(since, UTC) if since else None,
+            why=self._why(status),
+        )
+
+    def _why(self, status: Status) -> str:
+        if status.code is None:
+            return status.error
+        if status.code > 128 and cgroups.out_of_memory(status.program, self._level):
+            limit = cgroups.memory_limit(status.program, self._level)
+            return f"killed: out of memory (limit {size(limit)})"
+        if status.code > 128:
+            return f"ended by {signal_name(status.code - 128)}"
+        return f"exited with code {status.code}"
+
+    def _pipe(self, instance_id: str) -> Path:
+        return self._settings.run / "pipes" / f"{instance_id}.pipe"
+
+    def _placed(self, instance_id: str) -> Path:
+        return self._settings.run / "instances" / instance_id
+
+
+def _placed(file: File) -> Placed:
+    try:
+        content = base64.b64decode(file.content, validate=True) if file.binary else file.content.encode()
+        return Placed(file.target, content, int(file.mode, 8))
+    except (binascii.Error, ValueError) as error:
+        raise Permanent(f"The file {file.target} cannot be placed: {error}.") from error
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Only `Temporary` and `Permanent` leave a driver."""
+    try:
+        yield
+    except HighroadError as error:
+        raise Permanent(error.detail, next_step=error.next_step) from error
+    except OSError as error:
+        raise Temporary(f"The machine refused: {error}") from error

@@ -1,0 +1,87 @@
+"""The named pipes between instances and the collector, from the driver's side: make one, and let one go without loss.
+
+`collector.py` describes the files. What is in a pipe is lost when nobody has it open any more.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import termios
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_DRAIN_SECONDS = 1.0
+_OPEN_SECONDS = 1.0
+
+
+def make(pipe: Path, words: Sequence[str], *, owner: int | None) -> None:
+    """A pipe and its description (directory of the stream, label, instance).
+
+    Returns when the collector has it open (unless there is none for now): what an app that ends at once has to say
+    would be lost otherwise.
+
+    The `owner` is the instance's user, because some web servers open `/dev/stdout` anew.
+    """
+    pipe.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    pipe.with_suffix(".meta").write_text("\n".join(words) + "\n")
+    with suppress(FileExistsError):
+        os.mkfifo(pipe, 0o600)
+    if owner is not None:
+        os.chown(pipe, owner, owner)
+    deadline = time.monotonic() + _OPEN_SECONDS
+    while _ring(pipe.parent) and not _is_read(pipe) and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+@contextmanager
+def held(pipe: Path) -> Iterator[None]:
+    """Keep what is in the pipe while its instance ends, and wait (at most a second) until the collector has it."""
+    try:
+        descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        yield
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while _waiting(descriptor) and _ring(pipe.parent) and time.monotonic() < deadline:
+            time.sleep(0.005)
+    finally:
+        os.close(descriptor)
+
+
+def remove(pipe: Path) -> None:
+    pipe.unlink(missing_ok=True)
+    pipe.with_suffix(".meta").unlink(missing_ok=True)
+    _ring(pipe.parent)
+
+
+def _is_read(pipe: Path) -> bool:
+    try:
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:  # ENXIO, fifo(7)
+        return False
+    return True
+
+
+def _waiting(descriptor: int) -> int:
+    """Bytes in the pipe."""
+    count = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, count)
+    return count[0]
+
+
+def _ring(directory: Path) -> bool:
+    """Have the collector look; False when there is none."""
+    try:
+        descriptor = os.open(directory / "bell", os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:  # no bell, or nobody hears it
+        return False
+    with suppress(BlockingIOError):
+        os.write(descriptor, b"!")
+    os.close(descriptor)
+    return True
