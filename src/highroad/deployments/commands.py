@@ -1,0 +1,204 @@
+"""One-off commands (`highroad run`) and scheduled processes: run once in an environment, beside the instances, with the
+release, configuration and limits that serve there.
+
+A command runs in a thread of the control plane and ends with it: its row then says `lost`. It is never run twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from croniter import croniter
+
+from highroad.access.model import SYSTEM, Actor
+from highroad.access.permissions import require
+from highroad.db.engine import Transaction
+from highroad.deployments import command_store, store
+from highroad.deployments.actions import NothingDeployed
+from highroad.deployments.command_store import Command
+from highroad.deployments.instances import specification
+from highroad.deployments.subject import Subject, subject_of
+from highroad.drivers.contract import Driver, InstanceSpec
+from highroad.errors import Conflict, Invalid, NotFound, Permanent, Temporary, TooMany
+from highroad.events import model as events
+from highroad.events.log import Who
+from highroad.events.model import Event
+from highroad.kit.clock import now
+from highroad.pipelines.journal import Journal
+from highroad.projects.model import Environment, Service
+from highroad.web.context import Context
+from highroad.workload.model import Process
+
+LONGEST_SECONDS = 6 * 3600.0
+MOST_AT_ONCE = 20
+LONGEST_COMMAND = 8 * 1024
+LATE = timedelta(minutes=5)
+"""A scheduled run that was missed by more than this, because Highroad was down, is left out."""
+logger = logging.getLogger(__name__)
+
+
+class NoSuchCommand(NotFound):
+    code = "no-such-command"
+
+
+class TooManyCommands(TooMany):
+    code = "too-many-commands"
+
+
+class CommandHasEnded(Conflict):
+    code = "command-has-ended"
+
+
+class BadCommand(Invalid):
+    code = "bad-command"
+
+
+class Commands:
+    def __init__(self, context: Context, journal: Journal, driver: Driver) -> None:
+        self._context = context
+        self._journal = journal
+        self._driver = driver
+        self._cancelled: dict[str, threading.Event] = {}
+        self._lock = threading.Lock()
+
+    def run(self, actor: Actor, service: Service, environment: Environment, command: str) -> Command:
+        """Start a one-off command and return at once; its output is in the journal under its id."""
+        require(actor, "command:write")
+        if not command.strip() or len(command) > LONGEST_COMMAND or "\0" in command:
+            raise BadCommand("There is no command to run.", next_step="highroad run -- python -m app.migrate")
+        process = Process(name="run", command=command)
+        started = self._start(actor, service, environment, process, occasion=None)
+        assert started is not None, "only an occasion can be taken"
+        return started
+
+    def run_scheduled(
+        self, service: Service, environment: Environment, process: Process, at: datetime
+    ) -> Command | None:
+        """Start the run of a scheduled process for this minute, once, whoever else tries."""
+        occasion = f"{service.id}/{environment.id}/{process.name}/{at:%Y-%m-%dT%H:%M}"
+        return self._start(SYSTEM, service, environment, process, occasion=occasion)
+
+    def cancel(self, actor: Actor, command: Command) -> None:
+        require(actor, "command:write")
+        flag = self._cancelled.get(command.id)
+        if command.state != "running" or flag is None:
+            raise CommandHasEnded(f"The command has ended: {command.state}.", next_step="highroad logs")
+        flag.set()
+
+    def mark_lost(self) -> None:
+        """At start: what a control plane that died was running is gone with it."""
+        with self._context.db.begin() as tx:
+            for command in command_store.running_commands(tx):
+                if command.id not in self._cancelled:
+                    command_store.end_command(tx, command.id, "lost", why="Highroad was restarted while it ran")
+
+    def _start(
+        self, who: Who, service: Service, environment: Environment, process: Process, *, occasion: str | None
+    ) -> Command | None:
+        with self._lock:
+            if len(self._cancelled) >= MOST_AT_ONCE:
+                raise TooManyCommands(f"{MOST_AT_ONCE} commands run already.", next_step="Wait for one to end.")
+            with self._context.db.begin() as tx:
+                spec, subject = self._specification(tx, service, environment, process)
+                command = command_store.add_command(
+                    tx,
+                    service.id,
+                    environment.id,
+                    process=process.name,
+                    command=process.command,
+                    actor=who.name,
+                    occasion=occasion,
+                )
+                if command is None:
+                    return None
+                self._context.log.append(tx, _event(events.COMMAND_STARTED, subject, command), who)
+            flag = self._cancelled[command.id] = threading.Event()
+        work = threading.Thread(target=self._work, args=(command, spec, subject, flag, who), daemon=True)
+        work.start()
+        return command
+
+    def _specification(
+        self, tx: Transaction, service: Service, environment: Environment, process: Process
+    ) -> tuple[InstanceSpec, Subject]:
+        placement = store.find_placement(tx, service.id, environment.id)
+        if placement is None or placement.deployment_id is None:
+            raise NothingDeployed(
+                f"{service.name} does not run in {environment.name} yet.", next_step="git push highroad main"
+            )
+        subject = subject_of(tx, placement.deployment_id)
+        configuration = subject.deployment.configuration
+        return specification(subject, process, None, None, configuration, self._context.settings), subject
+
+    def _work(self, command: Command, spec: InstanceSpec, subject: Subject, flag: threading.Event, who: Who) -> None:
+        output = self._journal.lines(command.id, command.process, indent="")
+        try:
+            ended = self._driver.run(spec, output.feed, seconds=LONGEST_SECONDS, cancelled=flag.is_set)
+            exit_code, why = ended.exit_code, ended.why
+        except (Temporary, Permanent) as error:
+            exit_code, why = None, str(error)
+        finally:
+            output.close()
+        state: command_store.CommandState = "cancelled" if flag.is_set() else "finished"
+        with self._context.db.begin() as tx:
+            command_store.end_command(tx, command.id, state, exit_code=exit_code, why=why)
+            event = _event(events.COMMAND_FINISHED, subject, command, exit_code=exit_code, state=state)
+            self._context.log.append(tx, event, who)
+        self._cancelled.pop(command.id, None)
+
+
+class Scheduler:
+    """Starts scheduled processes at their minutes. `look` is called about once a second by the control plane's loop."""
+
+    def __init__(self, context: Context, start: Callable[[Service, Environment, Process, datetime], object]) -> None:
+        self._context = context
+        self._start = start
+        self._looked = now().replace(second=0, microsecond=0)
+
+    def look(self, instant: datetime) -> None:
+        """Start what is due in the minutes since the last look, none more than five minutes late."""
+        minute = instant.replace(second=0, microsecond=0)
+        since = max(self._looked, minute - LATE)
+        if minute <= since:
+            return
+        self._looked = minute
+        for service, environment, process in self._scheduled():
+            assert process.schedule is not None, "only scheduled processes are listed"
+            due = due_between(process.schedule, since, minute)
+            if due is not None:
+                try:
+                    self._start(service, environment, process, due)
+                except (NothingDeployed, TooManyCommands) as error:
+                    logger.warning("%s in %s was not started: %s", process.name, environment.name, error)
+
+    def _scheduled(self) -> list[tuple[Service, Environment, Process]]:
+        found = []
+        with self._context.db.read() as tx:
+            for placement in store.list_placements(tx):
+                if placement.stopped or placement.deployment_id is None:
+                    continue
+                subject = subject_of(tx, placement.deployment_id)
+                for process in subject.release.workload.processes:
+                    if process.schedule is not None:
+                        found.append((subject.service, subject.environment, process))
+        return found
+
+
+def due_between(schedule: str, since: datetime, until: datetime) -> datetime | None:
+    """The last instant after `since` and up to `until` at which a cron expression is due, in UTC."""
+    previous: datetime = croniter(schedule, until + timedelta(seconds=1)).get_prev(datetime)
+    return previous if previous > since else None
+
+
+def _event(type: events.EventType, subject: Subject, command: Command, **custom: object) -> Event:
+    return Event(
+        type,
+        command.id,
+        {"process": command.process},
+        project=subject.service.project,
+        service=subject.service.name,
+        environment=subject.environment.name,
+        custom=dict(custom),
+    )

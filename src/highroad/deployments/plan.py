@@ -1,0 +1,191 @@
+"""From what serves now and what is wanted to what a deployment will do. Pure: no clock, no database, no driver.
+
+`plan_deployment` is what `highroad plan`, the API, the portal and the executor all see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from highroad.deployments.model import Change, Instance, Kind, Plan, PlannedInstance, Problem
+from highroad.drivers.contract import Abilities
+from highroad.pipelines.model import Release
+from highroad.workload.model import Process, Workload
+
+MOST_INSTANCES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What serves at present: its release (None: nothing yet), its configuration, its instances and host names."""
+
+    release: Release | None
+    configuration: Mapping[str, str]
+    instances: tuple[Instance, ...]
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for. `workload` and `title` describe the release; `publish` is the
+    directory of a static site; `counts` are wanted instances by process."""
+
+    kind: Kind
+    title: str
+    workload: Workload
+    publish: str | None
+    configuration: Mapping[str, str]
+    counts: Mapping[str, int]
+    hosts: tuple[str, ...]
+
+
+def plan_deployment(now: Now, wanted: Wanted, abilities: Abilities) -> Plan:
+    """The plan; with `problems` it must not be carried out."""
+    if wanted.kind == "stop":
+        return _stop(now)
+    workload = wanted.workload
+    problems = _problems(wanted, abilities)
+    replace = wanted.kind != "scale"
+    start: list[PlannedInstance] = []
+    keep: list[str] = []
+    stop: list[str] = []
+    changes: list[Change] = []
+    standing = [process for process in workload.processes if process.schedule is None]
+    for process in standing:
+        count = wanted.counts.get(process.name, process.count)
+        present = [each for each in now.instances if each.process == process.name]
+        kept = [] if replace else present[:count]
+        keep += [each.id for each in kept]
+        taken = {each.index for each in kept}
+        free = (index for index in range(1, count + len(present) + 1) if index not in taken)
+        fresh = [PlannedInstance(process.name, next(free)) for _ in range(count - len(kept))]
+        start += fresh
+        changes += _instance_changes(process, count, len(present), len(kept), len(fresh))
+    stop = [each.id for each in now.instances if each.id not in keep]
+    names = {process.name for process in standing}
+    gone = sorted({each.process for each in now.instances} - names)
+    changes += [Change("stop", name, "no longer part of the workload") for name in gone]
+    changes = [*_release_changes(now, wanted), *changes, *_configuration_changes(now, wanted)]
+    changes += [
+        Change("start", process.name, f"runs on schedule {process.schedule} (UTC): {process.command}")
+        for process in workload.processes
+        if process.schedule is not None
+    ]
+    directory = None if workload.processes else wanted.publish
+    hosts = wanted.hosts if workload.http is not None or directory is not None else ()
+    changes += _route_changes(now, hosts)
+    changes += [Change("resource", each.name, f"{each.type}: needs a provisioner") for each in workload.resources]
+    command = workload.release_command if wanted.kind in {"deploy", "configure"} else None
+    return Plan(
+        summary=_summary(wanted, start, keep, stop),
+        changes=tuple(changes),
+        warnings=tuple(abilities.warnings),
+        problems=tuple(problems),
+        release_command=command,
+        start=tuple(start),
+        keep=tuple(keep),
+        stop=tuple(stop),
+        hosts=hosts,
+        directory=directory,
+    )
+
+
+def _stop(now: Now) -> Plan:
+    counts: dict[str, int] = {}
+    for instance in now.instances:
+        counts[instance.process] = counts.get(instance.process, 0) + 1
+    changes = [Change("stop", name, _instances(count)) for name, count in counts.items()]
+    changes += [Change("route", host, "answers 503: stopped") for host in now.hosts]
+    return Plan(
+        summary="Stop: nothing will run; the release and the configuration are kept.",
+        changes=tuple(changes),
+        stop=tuple(each.id for each in now.instances),
+        hosts=now.hosts,
+    )
+
+
+def _problems(wanted: Wanted, abilities: Abilities) -> list[Problem]:
+    workload, problems = wanted.workload, []
+    if workload.image is not None and not abilities.images:
+        problems.append(
+            Problem(
+                f"The workload runs the image {workload.image}, and the target {abilities.name!r} runs processes only.",
+                "Use a container target for this environment, or `image: .` to build from the source.",
+            )
+        )
+    problems += [
+        Problem(
+            f"The resource {each.name} of type {each.type} has no provisioner here.",
+            "Pass what it would give as configuration (highroad config set) and remove it from score.yaml.",
+        )
+        for each in workload.resources
+    ]
+    known = {process.name for process in workload.processes}
+    scheduled = {process.name for process in workload.processes if process.schedule is not None}
+    for name in wanted.counts:
+        if name not in known and wanted.kind == "scale":
+            names = ", ".join(sorted(known)) or "none"
+            problems.append(Problem(f"There is no process {name!r} (there are: {names}).", "highroad status"))
+        if name in scheduled and wanted.kind == "scale":
+            problems.append(Problem(f"{name} runs on a schedule and has no instances to scale.", "highroad status"))
+    total = sum(wanted.counts.get(each.name, each.count) for each in workload.processes)
+    if total > MOST_INSTANCES or any(count < 0 for count in wanted.counts.values()):
+        problems.append(Problem(f"{total} instances are wanted.", f"Choose 0 to {MOST_INSTANCES} altogether."))
+    if not workload.processes and wanted.publish is None and workload.image is None:
+        problems.append(Problem("The workload has nothing to run.", "Add a Procfile, or `processes` to highroad.yaml."))
+    return problems
+
+
+def _release_changes(now: Now, wanted: Wanted) -> list[Change]:
+    if wanted.kind in {"restart", "scale", "configure"}:
+        return []
+    before = f"{_title(now.release)} -> " if now.release else ""
+    changes = [Change("build", "release", f"{before}{wanted.title}")]
+    if wanted.workload.release_command and wanted.kind == "deploy":
+        changes.append(Change("command", "release command", wanted.workload.release_command))
+    return changes
+
+
+def _instance_changes(process: Process, count: int, present: int, kept: int, fresh: int) -> list[Change]:
+    changes = []
+    if kept:
+        changes.append(Change("keep", process.name, _instances(kept)))
+    if fresh:
+        changes.append(Change("start", process.name, f"{_instances(fresh)}: {process.command}"))
+    if present > kept:
+        changes.append(Change("stop", process.name, f"{_instances(present - kept)} of before"))
+    if not count and not present:
+        changes.append(Change("keep", process.name, "scaled to 0"))
+    return changes
+
+
+def _configuration_changes(now: Now, wanted: Wanted) -> list[Change]:
+    before, after = now.configuration, wanted.configuration
+    changes = [Change("configure", name, "set") for name in after if name not in before]
+    changes += [
+        Change("configure", name, "changed") for name in after if name in before and before[name] != after[name]
+    ]
+    changes += [Change("configure", name, "unset") for name in before if name not in after]
+    return sorted(changes, key=lambda each: each.subject)
+
+
+def _route_changes(now: Now, hosts: tuple[str, ...]) -> list[Change]:
+    changes = [Change("route", host, "added") for host in hosts if host not in now.hosts]
+    return changes + [Change("route", host, "removed") for host in now.hosts if host not in hosts]
+
+
+def _summary(wanted: Wanted, start: list[PlannedInstance], keep: list[str], stop: list[str]) -> str:
+    verb = {"deploy": "Deploy", "rollback": "Roll back to", "restart": "Restart", "start": "Start", "scale": "Scale"}
+    parts = [f"start {len(start)}"] if start else []
+    parts += [f"keep {len(keep)}"] if keep else []
+    parts += [f"stop {len(stop)}"] if stop else []
+    return f"{verb.get(wanted.kind, 'Configure')} {wanted.title}: {', '.join(parts) or 'no instances'}"
+
+
+def _title(release: Release) -> str:
+    return f"release {release.number} ({release.commit[:7]})"
+
+
+def _instances(count: int) -> str:
+    return "1 instance" if count == 1 else f"{count} instances"

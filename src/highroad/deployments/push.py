@@ -1,0 +1,123 @@
+"""What a `git push` sets off: the Git server's gate. Who may open which repository, and what becomes of pushed refs.
+
+The lines it yields are what the developer sees as `remote:`; they end with the live URL, or with why not and what next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from starlette.concurrency import run_in_threadpool
+
+from highroad.access.model import Actor
+from highroad.access.permissions import NotSignedIn, require
+from highroad.deployments.follow import Followed, Follower, lines_of
+from highroad.pipelines import actions as pipelines
+from highroad.pipelines import store as pipeline_store
+from highroad.pipelines.actions import PushedCommit
+from highroad.projects import store as projects
+from highroad.projects.actions import find_service
+from highroad.projects.model import Service
+from highroad.sources.gateway import Opened
+from highroad.sources.protocol import RefUpdate
+from highroad.sources.repository import Repository
+from highroad.web.auth import authenticate
+from highroad.web.context import Context
+
+MESSAGE_BYTES = 4000
+
+
+class PushGate:
+    """Implements `sources.gateway.Gate`."""
+
+    def __init__(
+        self,
+        context: Context,
+        follower: Follower,
+        *,
+        repository_of: Callable[[str], Repository],
+        start: Callable[[str, str], None],
+    ) -> None:
+        self._context = context
+        self._follower = follower
+        self._repository_of = repository_of
+        self._start = start
+
+    async def authorize(self, project: str, service: str, token: str | None, *, write: bool) -> Opened[Actor]:
+        return await run_in_threadpool(self._authorize, project, service, token, write)
+
+    async def received(self, opened: Opened[Actor], updates: Sequence[RefUpdate]) -> AsyncIterator[str]:
+        lines, runs = await run_in_threadpool(self.record, opened.service_id, opened.actor, updates)
+        return self._show(lines, runs)
+
+    def _authorize(self, project: str, service: str, token: str | None, write: bool) -> Opened[Actor]:
+        if token is None:
+            raise NotSignedIn(
+                "This repository needs a token.",
+                next_step="highroad login, then highroad init in the repository: git then finds the token by itself.",
+            )
+        actor = authenticate(self._context, token, origin="git", address="")
+        require(actor, "repository:write" if write else "repository:read")
+        with self._context.db.read() as tx:
+            found = find_service(tx, _reader(actor), project, service)
+        repository = self._repository_of(found.id)
+        if not repository.exists():
+            repository.create()
+        return Opened(repository, found.id, actor)
+
+    def record(self, service_id: str, actor: Actor, updates: Sequence[RefUpdate]) -> tuple[list[str], list[str]]:
+        """Record what git accepted. Returns lines to show at once, and the runs to follow."""
+        lines, runs = [], []
+        with self._context.db.begin() as tx:
+            service = projects.service_by_id(tx, service_id)
+            if service is None:
+                return ["The service was deleted in the meantime; nothing will run."], []
+            for update in updates:
+                if update.tag is not None:
+                    lines.append(f"Tag {update.tag} is stored. Tags start no pipeline run.")
+                elif update.branch is not None and update.new is None:
+                    pipelines.record_branch_deleted(tx, self._context.log, actor, service, update.branch)
+                    lines.append(f"Branch {update.branch} is deleted. What runs keeps running.")
+                elif update.branch is not None and update.new is not None:
+                    pushed = self._pushed(service, update.branch, update.old, update.new)
+                    run = pipelines.record_push(tx, self._context.log, actor, service, pushed, self._start)
+                    runs.append(run.id)
+        return lines, runs
+
+    def reconcile(self, service: Service, who: Actor) -> list[str]:
+        """Record heads that git accepted and nobody recorded, because Highroad died in between. Returns their runs."""
+        repository = self._repository_of(service.id)
+        if not repository.exists():
+            return []
+        heads = repository.heads()
+        with self._context.db.read() as tx:
+            recorded = pipeline_store.recorded_heads(tx, service.id)
+        updates = [
+            RefUpdate(f"refs/heads/{branch}", recorded.get(branch), commit)
+            for branch, commit in heads.items()
+            if recorded.get(branch) != commit
+        ]
+        updates += [
+            RefUpdate(f"refs/heads/{branch}", recorded[branch], None) for branch in recorded if branch not in heads
+        ]
+        return self.record(service.id, who, updates)[1] if updates else []
+
+    def _pushed(self, service: Service, branch: str, old: str | None, new: str) -> PushedCommit:
+        commit = self._repository_of(service.id).commit_info(new)
+        return PushedCommit(branch, old, new, commit.message[:MESSAGE_BYTES], f"{commit.author} <{commit.email}>")
+
+    async def _show(self, lines: list[str], runs: list[str]) -> AsyncIterator[str]:
+        for line in lines:
+            yield line
+        for run_id in runs:
+
+            def follow(cursor: str | None, run_id: str = run_id) -> Followed:
+                return self._follower.run(run_id, cursor)
+
+            async for line in lines_of(follow, self._follower.journal):
+                yield line
+
+
+def _reader(actor: Actor) -> Actor:
+    """A token for git alone may find the repository that it names, and nothing else."""
+    return Actor(actor.id, actor.name, actor.kind, actor.origin, actor.admin, actor.scopes | {"read"})

@@ -1,0 +1,459 @@
+"""The durable way of one deployment: plan, release command, start, wait until healthy, switch, finish, drain, stop.
+
+Until `switch` the old version serves untouched, and every failure ends in `put-back`, which stops what was started.
+After `finish` the deployment has succeeded for people; draining the old instances goes on behind it. Each step can die
+and be run again: instances are rows with an id before they are processes, the router is given the whole table of
+routes, and the driver's verbs are idempotent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TypedDict
+
+from highroad.db.engine import Transaction
+from highroad.deployments import store
+from highroad.deployments.actions import advance, deployment_event, finish
+from highroad.deployments.instances import Ports, specification
+from highroad.deployments.model import Deployment, DeploymentState, Instance
+from highroad.deployments.plan import plan_deployment
+from highroad.deployments.routes import all_routes
+from highroad.deployments.subject import Subject, situation, subject_of
+from highroad.drivers.contract import Checked, Driver
+from highroad.errors import Conflict, HighroadError, Invalid, Permanent, Unavailable
+from highroad.events import model as events
+from highroad.events.model import Event
+from highroad.pipelines.journal import Journal
+from highroad.routing.model import Router
+from highroad.web.context import Context
+from highroad.workflows.run import Retry, Run
+from highroad.workload.model import Process
+
+SETTLE_SECONDS = 1.0
+"""How long a process without a health check must keep running before it counts as started."""
+QUIET_SECONDS = 2.0
+"""How long a start may take before people are told what it waits for."""
+LAST_LINES = 12
+RELEASE_COMMAND_SECONDS = 600.0
+KEEP_STOPPED_ROWS = 20
+ENGINE_RETRY = Retry(attempts=40, first=0.1, factor=1.5, longest=2.0)
+"""Patience with an engine or router that restarts: about a minute."""
+
+
+class PlanRefused(Invalid):
+    code = "plan-refused"
+    title = "The plan cannot be carried out"
+
+
+class Unhealthy(Unavailable):
+    code = "instance-unhealthy"
+    title = "An instance did not become healthy"
+
+
+class ReleaseCommandFailed(Unavailable):
+    code = "release-command-failed"
+    title = "The release command failed"
+
+
+class Cancelled(Conflict):
+    code = "deployment-cancelled"
+
+
+class Before(TypedDict):
+    """What served before the switch, to put it back."""
+
+    release_id: str | None
+    deployment_id: str | None
+    stopped: bool
+    counts: dict[str, int]
+    serving: list[str]
+
+
+class Prepared(TypedDict):
+    before: Before
+    command: str | None
+    start: list[str]
+    stop: list[str]
+
+
+class Deployer:
+    def __init__(
+        self,
+        context: Context,
+        journal: Journal,
+        driver: Driver,
+        router: Router,
+        start: Callable[[str, str], None],
+    ) -> None:
+        self._context = context
+        self._db = context.db
+        self._log = context.log
+        self._journal = journal
+        self._driver = driver
+        self._router = router
+        self._start = start
+        self._ports = Ports(context.settings.first_app_port, context.settings.last_app_port)
+
+    def __call__(self, run: Run, deployment_id: str) -> None:
+        """The workflow function; `deployment_id` is a deployment whose turn it is."""
+        prepared: Prepared | None = None
+        try:
+            prepared = run.step("plan", self._plan, deployment_id)
+            if prepared["command"] is not None:
+                run.step("release-command", self._release_command, deployment_id, prepared["command"])
+            run.step_retrying(ENGINE_RETRY, "start", self._start_instances, deployment_id, prepared["start"])
+            run.step_retrying(ENGINE_RETRY, "health", self._wait_until_healthy, run, deployment_id, prepared["start"])
+            run.step_retrying(ENGINE_RETRY, "switch", self._switch, deployment_id, prepared)
+        except (HighroadError, Permanent) as error:
+            run.step_retrying(ENGINE_RETRY, "put-back", self._put_back, deployment_id, prepared and dict(prepared))
+            next_step = error.next_step or "highroad logs"
+            run.step("fail", self._fail, deployment_id, error.detail, next_step, isinstance(error, Cancelled))
+            return
+        run.step("finish", self._finish, deployment_id)
+        run.step_retrying(ENGINE_RETRY, "drain", self._drain, run, prepared["stop"])
+        run.step_retrying(ENGINE_RETRY, "stop", self._stop, prepared["stop"])
+
+    # Steps
+
+    def _plan(self, id: str) -> Prepared:
+        """Decide everything and write it down: the plan, the new instances with their ports, what was before."""
+        with self._db.begin() as tx:
+            subject = self._subject(tx, id)
+            store.begin_step(tx, id, "plan")
+            deployment, placement = subject.deployment, subject.placement
+            serving = store.instances_at(tx, deployment.service_id, deployment.environment_id, ["serving"])
+            before: Before = {
+                "release_id": placement.release_id,
+                "deployment_id": placement.deployment_id,
+                "stopped": placement.stopped,
+                "counts": dict(placement.counts),
+                "serving": [each.id for each in serving],
+            }
+            if deployment.plan is None:
+                deployment = self._decide(tx, subject, tuple(serving))
+            plan = deployment.plan
+            assert plan is not None, "it was just set"
+            fresh = [each.id for each in store.instances_of(tx, id)]
+        for problem in plan.problems:
+            raise PlanRefused(problem.detail, next_step=problem.next_step)
+        self._say(id, f"-----> {plan.summary}")
+        return {"before": before, "command": plan.release_command, "start": fresh, "stop": list(plan.stop)}
+
+    def _decide(self, tx: Transaction, subject: Subject, serving: tuple[Instance, ...]) -> Deployment:
+        deployment, service, environment = subject.deployment, subject.service, subject.environment
+        now, wanted = situation(tx, subject, serving, self._context.settings.domain)
+        plan = plan_deployment(now, wanted, self._driver.abilities())
+        processes = {process.name: process for process in subject.release.workload.processes}
+        taken = store.ports_in_use(tx)
+        for planned in () if plan.problems else plan.start:
+            process = processes[planned.process]
+            port = self._ports.take(taken) if process.http else None
+            spec = specification(subject, process, planned, port, wanted.configuration, self._context.settings)
+            store.add_instance(
+                tx,
+                deployment=deployment,
+                process=process.name,
+                index=planned.index,
+                http=process.http,
+                port=port,
+                spec=spec,
+                drain=process.drain,
+            )
+        store.set_plan(tx, deployment.id, plan)
+        store.update_deployment(tx, deployment.id, release_id=subject.release.id)
+        if deployment.kind != "rollback":
+            store.set_configuration(tx, deployment.id, wanted.configuration)
+        store.end_step(tx, deployment.id, "plan", "succeeded", 0.0)
+        event = deployment_event(
+            events.DEPLOYMENT_STARTED,
+            service,
+            environment,
+            deployment,
+            plan=plan.summary,
+            release=subject.release.number,
+        )
+        self._log.append(tx, event, _Asker(deployment))
+        found = store.deployment(tx, deployment.id)
+        assert found is not None, "the turn is its own"
+        return found
+
+    def _release_command(self, id: str, command: str) -> None:
+        with self._timed(id, "release-command"):
+            subject = self._read(id)
+            self._refuse_if_cancelled(id)
+            process = Process(name="release", command=command)
+            spec = specification(subject, process, None, None, subject.deployment.configuration, self._context.settings)
+            self._say(id, f"-----> Release command: {command}")
+            output = self._journal.lines(id, "release command")
+            ended = self._driver.run(
+                spec, output.feed, seconds=RELEASE_COMMAND_SECONDS, cancelled=lambda: self._cancelled(id)
+            )
+            output.close()
+            self._refuse_if_cancelled(id)
+            if ended.exit_code != 0:
+                why = ended.why or f"exit code {ended.exit_code}"
+                raise ReleaseCommandFailed(
+                    f"The release command `{command}` failed: {why}. The old version serves untouched.",
+                    next_step="Its output stands above. Mend it and push again.",
+                )
+
+    def _start_instances(self, id: str, instance_ids: list[str]) -> None:
+        with self._timed(id, "start"):
+            self._refuse_if_cancelled(id)
+            with self._db.read() as tx:
+                instances = store.instances_by_id(tx, instance_ids)
+            for instance in instances:
+                self._driver.start(instance.spec)
+            if instances:
+                self._say(id, f"-----> Starting {', '.join(each.label for each in instances)}")
+
+    def _wait_until_healthy(self, run: Run, id: str, instance_ids: list[str]) -> None:
+        with self._timed(id, "health"):
+            subject = self._read(id)
+            processes = {process.name: process for process in subject.release.workload.processes}
+            with self._db.read() as tx:
+                waiting = store.instances_by_id(tx, instance_ids)
+            began = told = time.monotonic()
+            said = ""
+            while waiting:
+                run.halt()
+                self._refuse_if_cancelled(id)
+                waited = time.monotonic() - began
+                left, why = [], ""
+                for instance in waiting:
+                    checked = self._check(instance, processes[instance.process], waited)
+                    if not checked.healthy:
+                        left.append(instance)
+                        why = why or f"{instance.label}: {checked.why}"
+                        self._refuse_if_hopeless(id, instance, processes[instance.process], checked, waited)
+                if left and waited > QUIET_SECONDS and (why != said or time.monotonic() - told > 10):
+                    said, told = why, time.monotonic()
+                    self._say(id, f"       waiting for {why} ({waited:.0f} s)")
+                waiting = left
+                if waiting:
+                    time.sleep(min(processes[waiting[0].process].health.interval, 1.0))
+
+    def _check(self, instance: Instance, process: Process, waited: float) -> Checked:
+        checked = self._driver.check(instance.spec, process.health)
+        if checked.healthy and process.health.kind == "none" and waited < SETTLE_SECONDS:
+            return Checked(False, "is running; seeing whether it stays")
+        return checked
+
+    def _refuse_if_hopeless(
+        self, id: str, instance: Instance, process: Process, checked: Checked, waited: float
+    ) -> None:
+        """Fail at once when the instance has crashed, and at the end of its grace when it is not healthy yet."""
+        observed = self._driver.observe([instance.id])[instance.id]
+        crashed = observed.restarts > 0 or observed.state in {"backing-off", "given-up", "exited"}
+        if not crashed and waited < process.health.grace:
+            return
+        self._say_last_lines(id, instance)
+        if crashed:
+            why = f"{instance.label} ended: {observed.why or checked.why}."
+            next_step = f"Its last lines stand above. Try the command yourself: {process.command}"
+        else:
+            why = f"{instance.label} was not healthy within {process.health.grace:g} s: {checked.why}."
+            next_step = _health_advice(process)
+        raise Unhealthy(f"{why} The old version serves untouched.", next_step=next_step)
+
+    def _switch(self, id: str, prepared: Prepared) -> None:
+        """Point the routes at the new instances: first in the database, then in the router, from the database."""
+        with self._timed(id, "switch"):
+            with self._db.begin() as tx:
+                subject = self._subject(tx, id)
+                if store.cancel_asked(tx, id):
+                    raise Cancelled(subject.deployment.reason, next_step="")
+                stopping = subject.deployment.kind == "stop"
+                counts = {**subject.placement.counts, **subject.deployment.counts}
+                store.set_instances(tx, prepared["start"], "serving")
+                store.set_instances(tx, prepared["stop"], "draining")
+                store.update_placement(
+                    tx,
+                    subject.placement.identity,
+                    release_id=subject.release.id,
+                    deployment_id=id,
+                    stopped=stopping,
+                    counts=counts,
+                )
+            self.apply_routes()
+
+    def _finish(self, id: str) -> None:
+        with self._db.begin() as tx:
+            subject = self._subject(tx, id)
+            first = len(store.released_here(tx, subject.service.id, subject.environment.id, limit=1)) == 0
+            if not finish(
+                tx, self._log, subject.service, subject.environment, subject.deployment, ("running",), "succeeded", ""
+            ):
+                return
+            self._log.append(tx, _service_event(subject, first), _Asker(subject.deployment))
+            store.forget_stopped(tx, subject.service.id, subject.environment.id, keep=KEEP_STOPPED_ROWS)
+            advance(tx, subject.service.id, subject.environment.id, self._start)
+            self._say(id, self._success(subject))
+
+    def _success(self, subject: Subject) -> str:
+        service, environment, plan = subject.service, subject.environment, subject.deployment.plan
+        if subject.deployment.kind == "stop":
+            return f"-----> {service.name} is stopped in {environment.name}"
+        where = f" at {self._url(plan.hosts[0])}" if plan and plan.hosts else ""
+        return f"-----> Release {subject.release.number} is live in {environment.name}{where}"
+
+    def _drain(self, run: Run, instance_ids: list[str]) -> None:
+        """Wait until the old instances have answered what they were asked, each at most its drain time."""
+        with self._db.read() as tx:
+            waiting = [each for each in store.instances_by_id(tx, instance_ids) if each.port is not None]
+        began = time.monotonic()
+        while waiting:
+            busy = self._router.in_flight()
+            waited = time.monotonic() - began
+            waiting = [each for each in waiting if busy.get(each.upstream, 0) and waited < each.drain]
+            if waiting:
+                run.halt()
+                time.sleep(0.2)
+
+    def _put_back(self, id: str, prepared: dict[str, object] | None) -> None:
+        """Undo what this deployment did: the old version serves (again), its own instances end."""
+        with self._db.begin() as tx:
+            subject = self._subject(tx, id)
+            mine = [each.id for each in store.instances_of(tx, id)]
+            if prepared is not None and subject.placement.deployment_id == id:
+                before: Before = prepared["before"]  # type: ignore[assignment]  # a Prepared, as plain JSON
+                store.set_instances(tx, before["serving"], "serving")
+                store.update_placement(
+                    tx,
+                    subject.placement.identity,
+                    release_id=before["release_id"],
+                    deployment_id=before["deployment_id"],
+                    stopped=before["stopped"],
+                    counts=before["counts"],
+                )
+            store.set_instances(tx, mine, "draining")
+        self.apply_routes()
+        self._stop(mine)
+
+    def _fail(self, id: str, reason: str, next_step: str, cancelled: bool) -> None:
+        with self._db.begin() as tx:
+            subject = self._subject(tx, id)
+            state: DeploymentState = "cancelled" if cancelled else "failed"
+            reason = subject.deployment.reason if cancelled else reason
+            finish(
+                tx,
+                self._log,
+                subject.service,
+                subject.environment,
+                subject.deployment,
+                ("running",),
+                state,
+                reason,
+                next_step,
+            )
+            advance(tx, subject.service.id, subject.environment.id, self._start)
+            # Before the commit: whoever follows stops reading once the deployment has ended.
+            self._say(id, f" !     Deployment {subject.deployment.number} {state}: {reason}")
+            if next_step:
+                self._say(id, f" !     {next_step}")
+
+    # What steps share
+
+    def apply_routes(self) -> None:
+        """Give the router the whole table as the database has it."""
+        with self._db.read() as tx:
+            routes = all_routes(tx, self._context.settings.domain)
+        self._router.apply(routes)
+
+    def _stop(self, instance_ids: list[str]) -> None:
+        with self._db.read() as tx:
+            instances = store.instances_by_id(tx, instance_ids)
+        for instance in instances:
+            self._driver.stop(instance.id, grace=instance.spec.stop_grace)
+        with self._db.begin() as tx:
+            store.set_instances(tx, instance_ids, "stopped")
+
+    def _timed(self, id: str, name: str) -> _Timed:
+        return _Timed(self._context, id, name)
+
+    def _read(self, id: str) -> Subject:
+        with self._db.read() as tx:
+            return self._subject(tx, id)
+
+    def _subject(self, tx: Transaction, id: str) -> Subject:
+        return subject_of(tx, id)
+
+    def _cancelled(self, id: str) -> bool:
+        with self._db.read() as tx:
+            return store.cancel_asked(tx, id)
+
+    def _refuse_if_cancelled(self, id: str) -> None:
+        if self._cancelled(id):
+            raise Cancelled("It was cancelled before traffic moved. The old version serves untouched.", next_step="")
+
+    def _say(self, id: str, text: str) -> None:
+        self._journal.write(id, "deploy", text)
+
+    def _say_last_lines(self, id: str, instance: Instance) -> None:
+        page = self._driver.read_logs(instance.spec.stream, tail=400)
+        lines = [line.text for line in page.lines if line.instance == instance.id][-LAST_LINES:]
+        self._say(id, f"       Last lines of {instance.label}:" if lines else f"       {instance.label} wrote nothing.")
+        for line in lines:
+            self._say(id, f"         {line}")
+
+    def _url(self, host: str) -> str:
+        return f"http://{host}:{self._context.settings.port}"
+
+
+class _Timed:
+    """Marks a step of a deployment as running, then as succeeded or failed with its seconds."""
+
+    def __init__(self, context: Context, id: str, name: str) -> None:
+        self._db, self._bell, self._id, self._name = context.db, context.bell, id, name
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+        with self._db.begin() as tx:
+            store.begin_step(tx, self._id, self._name)
+            tx.after_commit(self._bell.ring)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        with self._db.begin() as tx:
+            state = "succeeded" if kind is None else "failed"
+            store.end_step(tx, self._id, self._name, state, time.perf_counter() - self._began)
+
+
+class _Asker:
+    """Whoever asked for the deployment, as its events name them."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.name, self.origin = deployment.actor, deployment.origin
+
+
+def _service_event(subject: Subject, first: bool) -> Event:
+    """The CDEvents fact about the service: deployed at first, then upgraded, rolled back or removed."""
+    kinds = {"stop": events.SERVICE_REMOVED, "rollback": events.SERVICE_ROLLEDBACK}
+    type = kinds.get(subject.deployment.kind, events.SERVICE_DEPLOYED if first else events.SERVICE_UPGRADED)
+    name = f"{subject.service.project}/{subject.service.name}@{subject.release.number}"
+    artifact = f"pkg:generic/{name}?checksum={subject.release.artifact.digest}"
+    return Event(
+        type,
+        subject.service.id,
+        {
+            "environment": {"id": subject.environment.id},
+            "artifactId": artifact,
+        },
+        project=subject.service.project,
+        service=subject.service.name,
+        environment=subject.environment.name,
+        chain=subject.deployment.run_id or subject.deployment.id,
+        custom={"deployment": subject.deployment.id, "commit": subject.release.commit},
+    )
+
+
+def _health_advice(process: Process) -> str:
+    health = process.health
+    if health.kind == "http":
+        return f"Does it answer GET {health.path} on $PORT with 2xx or 3xx? Change the path: `health:` in highroad.yaml"
+    if health.kind == "tcp":
+        return "Does it listen on 127.0.0.1:$PORT? Read PORT from the environment; a slow start: `health: {grace: 120}`"
+    return f"Run the check yourself: {health.command}"

@@ -1,0 +1,86 @@
+"""Who makes this request: a Bearer token, or a portal session with its CSRF token on whatever changes something.
+
+Every route depends on `signed_in`; the few that do not are listed in a test.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+
+from fastapi import Request
+
+from highroad.access import actions, store
+from highroad.access.model import Actor, Origin
+from highroad.access.permissions import NotSignedIn
+from highroad.access.secrets import digest
+from highroad.errors import Forbidden
+from highroad.web.context import Context
+
+COOKIE = "highroad_session"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class BadCsrf(Forbidden):
+    code = "bad-csrf-token"
+    title = "The form is out of date"
+
+
+def client_address(request: Request) -> str:
+    """The person's address. The control plane listens on a Unix socket that only our router reaches, so the last
+    entry of X-Forwarded-For is the router's own word."""
+    forwarded = request.headers.get("x-forwarded-for", "")
+    return forwarded.rsplit(",", 1)[-1].strip()[:64] or (request.client.host if request.client else "local")
+
+
+def origin_of(request: Request) -> Origin:
+    return "cli" if request.headers.get("user-agent", "").startswith("highroad-cli/") else "api"
+
+
+def bearer(request: Request) -> str | None:
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
+
+
+def signed_in(context: Context) -> Callable[[Request], Actor]:
+    """The dependency that gives a route its `Actor`, or answers 401."""
+
+    def dependency(request: Request) -> Actor:
+        secret = bearer(request)
+        if secret is not None:
+            return authenticate(context, secret, origin=origin_of(request), address=client_address(request))
+        cookie = request.cookies.get(COOKIE)
+        if cookie:
+            actor = session_actor(context, request, cookie)
+            if actor is not None:
+                return actor
+        raise NotSignedIn("This needs a token.", next_step="highroad login URL, or send Authorization: Bearer hr_...")
+
+    return dependency
+
+
+def authenticate(context: Context, secret: str, *, origin: Origin, address: str) -> Actor:
+    with context.db.read() as tx:
+        actor = actions.authenticate(tx, secret, origin=origin, address=address)
+        found = store.token_by_digest(tx, digest(secret))
+    if found is not None and actions.stale_last_use(found[0]):
+        with context.db.begin() as tx:
+            store.touch_token(tx, found[0].id)
+    return actor
+
+
+def session_actor(context: Context, request: Request, cookie: str) -> Actor | None:
+    """The portal's actor; on a changing request the CSRF token must come with it, as header or form field."""
+    with context.db.read() as tx:
+        found = actions.actor_of_session(tx, cookie, address=client_address(request))
+    if found is None:
+        return None
+    actor, session = found
+    request.state.csrf = session.csrf
+    if request.method not in SAFE_METHODS and not hmac.compare_digest(
+        request.headers.get("x-csrf-token", "").encode(), session.csrf.encode()
+    ):
+        raise BadCsrf(
+            "The request did not carry this session's CSRF token.", next_step="Reload the page and try again."
+        )
+    return actor

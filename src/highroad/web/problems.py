@@ -1,0 +1,129 @@
+"""Errors as problem details (RFC 9457) for the API. The portal renders the same errors as a page, in `pages`.
+
+An error that is not ours becomes a 500 with an id; what happened stands in the log beside the id and not in the answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from highroad.errors import FieldError, HighroadError, Invalid, Malformed, NotFound
+from highroad.kit.ids import new_id
+
+TYPES = "https://highroad.dev/problems/"
+MEDIA_TYPE = "application/problem+json"
+logger = logging.getLogger(__name__)
+
+
+class BadRequestBody(Invalid):
+    code = "bad-request-body"
+    title = "The request does not fit the API"
+
+
+class NoSuchPage(NotFound):
+    code = "no-such-page"
+
+
+class MethodNotAllowed(Malformed):
+    status = 405
+    code = "method-not-allowed"
+    title = "This address does not take that method"
+
+
+class Unexpected(HighroadError):
+    """The answer to an error that nobody foresaw."""
+
+
+def problem(error: HighroadError, instance: str) -> dict[str, object]:
+    document: dict[str, object] = {
+        "type": TYPES + error.code,
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": instance,
+        "code": error.code,
+        "next_step": error.next_step,
+    }
+    if error.errors:
+        document["errors"] = [{"pointer": each.pointer, "detail": each.detail} for each in error.errors]
+    return document | error.extra
+
+
+def problem_response(error: HighroadError, request: Request) -> Response:
+    headers = {}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="Highroad"'
+    if "retry_after" in error.extra:
+        headers["Retry-After"] = str(error.extra["retry_after"])
+    return JSONResponse(problem(error, request.url.path), error.status, headers, MEDIA_TYPE)
+
+
+def from_validation(error: RequestValidationError) -> HighroadError:
+    """FastAPI's complaint in our form. Inputs are never repeated: they may hold a secret."""
+    errors = [
+        FieldError("/" + "/".join(str(part) for part in each["loc"] if part != "body"), str(each["msg"]))
+        for each in error.errors()
+    ]
+    if any(each["type"] == "json_invalid" for each in error.errors()):
+        return Malformed("The body is not JSON.", next_step="Send a JSON object with Content-Type application/json.")
+    text = "; ".join(f"{each.pointer}: {each.detail}" for each in errors)
+    return BadRequestBody(text[:1000], next_step="See /api/v1/docs for what this address takes.", errors=errors)
+
+
+def is_page(request: Request) -> bool:
+    """Whether the one who asks expects a page: the API and the Git server have their own forms of an error."""
+    return not request.url.path.startswith(("/api/", "/git/"))
+
+
+def from_http(error: HTTPException, request: Request) -> HighroadError:
+    path, people = request.url.path[:200], is_page(request)
+    if error.status_code == 404:
+        where = "Go to the start page." if people else "See /api/v1/docs for the API's addresses."
+        return NoSuchPage(f"There is nothing at {path}.", next_step=where)
+    if error.status_code == 405:
+        where = "Go to the start page." if people else "See /api/v1/docs."
+        return MethodNotAllowed(f"{path} does not take this method.", next_step=where)
+    return Malformed(str(error.detail)[:300], next_step="See /api/v1/docs.")
+
+
+def unexpected(error: Exception, path: str) -> HighroadError:
+    identifier = new_id("err")
+    logger.error("%s at %s", identifier, path, exc_info=error)
+    return Unexpected(
+        f"Highroad met an error that it did not foresee ({identifier}).",
+        next_step=f"Nothing half-done was kept. The operator finds {identifier} in the control plane's log.",
+    )
+
+
+ErrorPage = Callable[[Request, HighroadError], Awaitable[Response]]
+
+
+def install(app: FastAPI, *, page: ErrorPage | None = None) -> None:
+    """Render every error of this app: by `page` where people look (`pages.error_page`), else as a problem document."""
+
+    async def answer(request: Request, error: HighroadError) -> Response:
+        if page is not None and is_page(request):
+            return await page(request, error)
+        return problem_response(error, request)
+
+    @app.exception_handler(HighroadError)
+    async def _ours(request: Request, error: HighroadError) -> Response:
+        return await answer(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(request: Request, error: RequestValidationError) -> Response:
+        return await answer(request, from_validation(error))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        return await answer(request, from_http(error, request))
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> Response:
+        return await answer(request, unexpected(error, request.url.path))
