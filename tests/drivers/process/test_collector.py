@@ -1,0 +1,126 @@
+"""The collector as its own process, reading real pipes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from highroad.drivers.process import collector, logs, pipes
+from tests.drivers.conftest import wait
+
+
+class Running:
+    def __init__(self, root: Path) -> None:
+        self.pipes = root / "pipes"
+        self.logs = root / "logs"
+        self.pipes.mkdir()
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-I", "-S", "-E", collector.__file__, str(self.pipes), "4096", "3"]
+        self.process = subprocess.Popen(command)
+        wait((self.pipes / "bell").exists)
+
+    def make(self, name: str, stream: str = "s") -> int:
+        """A pipe that the collector reads; the descriptor is its only writer."""
+        pipe = self.pipes / f"{name}.pipe"
+        pipes.make(pipe, [str(logs.directory_of(self.logs, stream)), "web.1", name], owner=None)
+        return os.open(pipe, os.O_RDWR)
+
+    def texts(self, stream: str = "s") -> list[str]:
+        return [line.text for line in logs.read_after(logs.directory_of(self.logs, stream), None, 100_000).lines]
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    running = Running(tmp_path)
+    yield running
+    running.process.terminate()
+    running.process.wait()
+
+
+def test_lines_of_several_writers_do_not_mix(running: Running) -> None:
+    one, two = running.make("one"), running.make("two")
+    os.write(one, b"one be")
+    os.write(two, b"two\n")
+    os.write(one, b"gins\n")
+    wait(lambda: sorted(running.texts()) == ["one begins", "two"])
+    os.close(one)
+    os.close(two)
+
+
+def test_the_beginning_of_a_line_is_written_when_its_writer_ends(running: Running) -> None:
+    writer = running.make("one")
+    os.write(writer, b"no newline")
+    os.close(writer)
+    wait(lambda: running.texts() == ["no newline"])
+
+
+def test_long_lines_are_split_and_bad_bytes_replaced(running: Running) -> None:
+    writer = running.make("one")
+    os.write(writer, b"x" * (collector.LONGEST_LINE + 5) + b"\n\xff\xfe\xc3\xa4\r\n")
+    wait(lambda: len(running.texts()) >= 2)
+    assert running.texts()[-1].startswith("\ufffd\ufffdä")
+    assert all(len(text) <= collector.LONGEST_LINE for text in running.texts())
+    os.close(writer)
+
+
+def test_segments_are_rotated_and_the_oldest_deleted(running: Running) -> None:
+    writer = running.make("one")
+    for number in range(200):
+        os.write(writer, f"{number:0100d}\n".encode())
+        wait(lambda: int(running.texts()[-1]) == number if running.texts() else False)  # noqa: B023  # waits here
+    files = sorted(logs.directory_of(running.logs, "s").iterdir())
+    assert len(files) == 3
+    assert all(file.stat().st_size <= 4096 for file in files)
+    os.close(writer)
+
+
+def test_asked_to_end_it_takes_what_is_there(running: Running) -> None:
+    writer = running.make("one")
+    os.write(writer, b"last words")
+    running.process.terminate()
+    assert running.process.wait(timeout=10) == 0
+    assert running.texts() == ["last words"]
+    os.close(writer)
+
+
+def test_a_line_cut_by_a_crash_does_not_spoil_the_next(running: Running) -> None:
+    writer = running.make("one")
+    os.write(writer, b"before\n")
+    wait(lambda: running.texts() == ["before"])
+    running.process.kill()
+    running.process.wait()
+    with (logs.directory_of(running.logs, "s") / "00000001.log").open("a") as file:
+        file.write("2026-11-22T23:07:20.0000")
+    os.write(writer, b"after\n")
+    running.start()
+    wait(lambda: running.texts() == ["before", "after"])
+    os.close(writer)
+
+
+def test_a_full_disk_loses_lines_and_nothing_else(running: Running, tmp_path: Path) -> None:
+    writer = running.make("one", "full")
+    os.write(writer, b"a\n")
+    wait(lambda: running.texts("full") == ["a"])
+    directory = logs.directory_of(running.logs, "broken")
+    directory.mkdir(parents=True)
+    (directory / "00000001.log").symlink_to("/dev/full")
+    broken = running.make("two", "broken")
+    os.write(broken, b"lost\n")
+    os.write(writer, b"b\n")
+    wait(lambda: running.texts("full") == ["a", "b"])
+    assert running.process.poll() is None
+    os.close(writer)
+    os.close(broken)
+
+
+def test_it_is_small(running: Running) -> None:
+    status = Path(f"/proc/{running.process.pid}/status").read_text()
+    resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    assert resident < 15 * 1024
