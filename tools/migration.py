@@ -1,4 +1,4 @@
-"""Write a migration from what the tables in the code have and the migrated schema has not: `tools/migration.py 0002 words`.
+"""Write a migration from what the tables in code have and the migrated schema has not: `tools/migration.py 0002 words`.
 
 Read what it wrote before you keep it, and raise `HEAD` in `highroad.db.migrate`.
 """

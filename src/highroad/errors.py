@@ -11,12 +11,10 @@ exceptions are translated at that seam and chained.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
+class FieldError(NamedTuple):  # importing dataclasses would cost every push, whose credential helper needs this, 10 ms
     """One wrong field: `pointer` is a JSON pointer (RFC 6901) or a file path with a line; `detail` says what."""
 
     pointer: str

@@ -97,18 +97,20 @@ class NewSession:
 def authenticate(tx: Transaction, secret: str, *, origin: Origin, address: str) -> Actor:
     """The actor of a token. Raises `BadToken`, saying whether it is mistyped, unknown, expired or revoked."""
     if not looks_like_token(secret):
+        if secret.startswith("hr_"):
+            raise BadToken("This token is mistyped or cut off.", next_step="Copy it again, or: highroad login URL")
         raise BadToken("This is not a Highroad token (they start with hr_).", next_step="highroad login URL")
     found = store.token_by_digest(tx, digest(secret))
     if found is None:
         raise BadToken("This token is unknown here.", next_step="highroad login URL")
     token, user = found
+    if not user.active:  # said first: deactivation revokes the tokens too
+        raise BadToken(f"{user.email} is deactivated.", next_step="Ask an administrator.")
     if token.revoked_at is not None:
         raise BadToken(f"The token {token.name!r} was revoked.", next_step="highroad login URL")
     if token.expires_at is not None and token.expires_at <= now():
         raise BadToken(f"The token {token.name!r} has expired.", next_step="highroad login URL")
-    if not user.active:
-        raise BadToken(f"{user.email} is deactivated.", next_step="Ask an administrator.")
-    scopes = frozenset(token.scopes) - (frozenset() if user.admin else {"admin"})
+    scopes = frozenset(token.scopes) & scopes_of(user)
     return Actor(user.id, user.email, "user", origin, user.admin, scopes, token=token.id, address=address)
 
 
@@ -124,10 +126,15 @@ def actor_of_session(tx: Transaction, secret: str, *, address: str) -> tuple[Act
     session, user = found
     if session.expires_at <= now() or not user.active:
         return None
-    actor = Actor(
-        user.id, user.email, "user", "portal", user.admin, frozenset(SCOPES), session=session.id, address=address
-    )
-    return actor, session
+    scopes = scopes_of(user)
+    return Actor(
+        user.id, user.email, "user", "portal", user.admin, scopes, session=session.id, address=address
+    ), session
+
+
+def scopes_of(user: User) -> frozenset[str]:
+    """All that a sign-in of this user can be allowed."""
+    return frozenset(SCOPES) - (frozenset() if user.admin else {"admin"})
 
 
 def check_password(db: Database, log: EventLog, *, email: str, password: str, address: str, origin: Origin) -> User:
@@ -240,10 +247,11 @@ def collect_login(tx: Transaction, log: EventLog, id: str, secret: str) -> tuple
         raise NoSuchLogin("This login has expired.", next_step="Run highroad login again.")
     if login.user is None:
         return None
-    store.remove_login(tx, id)
     user = store.user(tx, login.user)
     assert user is not None, "logins reference users"
-    scopes = tuple(SCOPES) if user.admin else ("read", "write", "git")
+    if not user.active or not store.remove_login(tx, id):
+        raise NoSuchLogin("This login was used before, or its user is gone.", next_step="Run highroad login again.")
+    scopes = tuple(scope for scope in SCOPES if scope in scopes_of(user))
     _, token = issue_token(tx, log, user, name=login.device, scopes=scopes, days=TOKEN_LIFE_DAYS, origin="cli")
     return user, token
 
@@ -295,7 +303,8 @@ def create_token(
 
 
 def revoke_token(tx: Transaction, log: EventLog, actor: Actor, id: str) -> None:
-    require(actor, "self:read")
+    """End a token of the actor. Every token may end itself, which is how a device signs out."""
+    require(actor, "self:read" if id == actor.token else "self:write")
     if not store.revoke_token(tx, id, actor.id):
         raise NoSuchToken("You have no such token, or it was revoked before.", next_step="highroad tokens list")
     log.append(tx, Event(events.TOKEN_REVOKED, id), actor)
@@ -329,19 +338,22 @@ def change_user(
 ) -> User:
     """Change what is not None. Deactivation ends the user's sessions and tokens in the same transaction."""
     require(actor, "user:write")
-    if store.user(tx, id) is None:
+    administrators = store.active_admins(tx)
+    user = store.user(tx, id)
+    if user is None:
         raise NoSuchUser("There is no such user.", next_step="highroad users list")
     values = {"name": name, "admin": admin, "active": active}
     values = {key: value for key, value in values.items() if value is not None}
-    if values:
-        store.update_user(tx, id, **values)
-    if active is False:
-        store.end_sessions_of(tx, id)
-        store.revoke_tokens_of(tx, id)
-    if store.count_active_admins(tx) == 0:
+    if not values:
+        return user
+    if administrators == [id] and (admin is False or active is False):
         raise LastAdministrator(
             "This is the last active administrator.", next_step="Make somebody else an administrator first."
         )
+    store.update_user(tx, id, **values)
+    if active is False:
+        store.end_sessions_of(tx, id)
+        store.revoke_tokens_of(tx, id)
     changed = store.user(tx, id)
     assert changed is not None, "it was there a moment ago, in the same transaction"
     log.append(tx, Event(events.USER_MODIFIED, id, {"changed": sorted(values)}), actor)

@@ -25,6 +25,9 @@ from highroad.access.model import Login, Session, Token, User
 from highroad.db.engine import Transaction, metadata
 from highroad.kit.clock import now, parse_rfc3339, rfc3339
 
+REMEMBERED = timedelta(days=1)
+"""How long failed attempts count after the last one."""
+
 users = Table(
     "users",
     metadata,
@@ -113,9 +116,11 @@ def list_users(tx: Transaction) -> list[User]:
     return [_user(row) for row in tx.execute(select(users).order_by(users.c.email)).mappings()]
 
 
-def count_active_admins(tx: Transaction) -> int:
-    found = tx.execute(select(func.count()).where(users.c.admin, users.c.active)).scalar_one()
-    return int(found)
+def active_admins(tx: Transaction) -> list[str]:
+    """Ids of the active administrators, locked until the transaction ends: of two who would each remove the other, one
+    has to wait and look again."""
+    statement = select(users.c.id).where(users.c.admin, users.c.active).order_by(users.c.id).with_for_update()
+    return [str(row[0]) for row in tx.execute(statement)]
 
 
 def update_user(tx: Transaction, id: str, **values: Any) -> None:
@@ -269,9 +274,12 @@ def failures(tx: Transaction, key: str) -> tuple[int, datetime] | None:
 
 
 def note_failure(tx: Transaction, key: str) -> None:
-    values = {"count": failed_attempts.c.count + 1, "last_at": rfc3339(now())}
-    if tx.execute(update(failed_attempts).where(failed_attempts.c.key == key).values(**values)).rowcount == 0:
-        tx.execute(insert(failed_attempts).values(key=key, count=1, last_at=rfc3339(now())))
+    """Count one more; a day without any forgets them all."""
+    at = now()
+    tx.execute(delete(failed_attempts).where(failed_attempts.c.last_at < rfc3339(at - REMEMBERED)))
+    first = tx.insert(failed_attempts).values(key=key, count=1, last_at=rfc3339(at))
+    again = {"count": failed_attempts.c.count + 1, "last_at": rfc3339(at)}
+    tx.execute(first.on_conflict_do_update(index_elements=["key"], set_=again))
 
 
 def forget_failures(tx: Transaction, key: str) -> None:

@@ -17,7 +17,7 @@ from highroad.access.model import SYSTEM
 from highroad.app.housekeeping import Housekeeping
 from highroad.db.engine import Database
 from highroad.deployments import actions as deployments
-from highroad.deployments import store
+from highroad.deployments import removal, store
 from highroad.deployments.commands import Commands, Scheduler
 from highroad.deployments.model import Instance
 from highroad.deployments.push import PushGate
@@ -48,7 +48,8 @@ class Chore:
 
 
 class Caretaker:
-    """`ensure_engine` starts a dead supervisor again and says whether it had to."""
+    """`ensure_engine` starts a dead supervisor again and says whether it had to; `sweep` ends what lost workflows left
+    behind."""
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class Caretaker:
         *,
         ensure_engine: Callable[[], bool],
         apply_routes: Callable[[], None],
+        sweep: Callable[[], None],
     ) -> None:
         self._db = db
         self._log = log
@@ -81,6 +83,7 @@ class Caretaker:
             Chore("engine", 2.0, self.keep_engine),
             Chore("instances", 5.0, self.watch_instances),
             Chore("queues", 10.0, self.start_queued),
+            Chore("sweep", 30.0, sweep, due=time.monotonic() + 30),
             Chore("housekeeping", 600.0, housekeeping.tidy, due=time.monotonic() + 60),
         ]
 
@@ -155,6 +158,7 @@ class Caretaker:
         with self._db.begin() as tx:
             working = [(pipelines.WORKFLOW, run.id) for run in pipeline_store.runs_in(tx, "running")]
             working += [(deployments.WORKFLOW, each.id) for each in store.deployments_in(tx, "running")]
+            working += [(removal.WORKFLOW, f"{kind}-{id}") for kind, id in projects.marked_deleted(tx)]
             for run in pipeline_store.runs_in(tx, "queued"):
                 service = projects.service_by_id(tx, run.service_id)
                 assert service is not None, "runs reference services"

@@ -22,11 +22,12 @@ from highroad.db.engine import Database, Transaction
 from highroad.db.migrate import migrate
 from highroad.deployments import actions as deployments
 from highroad.deployments import api as deployments_api
-from highroad.deployments import running_api, runs_api
+from highroad.deployments import removal, running_api, runs_api
 from highroad.deployments.commands import Commands
 from highroad.deployments.desk import Desk
 from highroad.deployments.follow import Follower
 from highroad.deployments.push import PushGate
+from highroad.deployments.removal import Remover
 from highroad.deployments.workflow import Deployer
 from highroad.drivers.contract import Driver
 from highroad.drivers.memory import MemoryDriver
@@ -51,10 +52,12 @@ from highroad.web import events as events_api
 from highroad.web import problems
 from highroad.web.context import Context
 from highroad.workflows.engine import Engine
-from highroad.workflows.run import Observer
+from highroad.workflows.run import Observer, Retry
 
 THREADS_SQLITE, THREADS_POSTGRES = 4, 8
 """Worker threads for requests. More make SQLite slower: its one writer is handed around (measured 2.5 x at 40)."""
+STEP_RETRY = Retry(attempts=10, first=0.2, factor=2.0, longest=5.0)
+"""Patience of a step with what is only temporary, such as a database that restarts: about half a minute."""
 DESCRIPTION = "Push a commit, get a live URL: everything the portal and the CLI do, they do through this API."
 logger = logging.getLogger(__name__)
 
@@ -68,6 +71,7 @@ class Platform:
     engine: Engine
     driver: Driver
     router: Router
+    pipeline: Pipeline
     deployer: Deployer
     gate: PushGate
     gateway: Gateway[Any]
@@ -90,8 +94,14 @@ def compose(
     journal = Journal(settings.logs / "journal", bell)
     lost = _LostRuns(context)
     engine = Engine(
-        settings.database_url, version=__version__, executor="control-plane", observer=observer, on_lost=lost
+        settings.database_url,
+        version=__version__,
+        executor="control-plane",
+        observer=observer,
+        on_lost=lost,
+        retry=STEP_RETRY,
     )
+    lost.start = engine.start
 
     git = install(settings.data / "git")
 
@@ -112,6 +122,8 @@ def compose(
     )
     engine.register(pipelines.WORKFLOW, pipeline)
     engine.register(deployments.WORKFLOW, deployer)
+    remover = Remover(context, journal, driver, repository_of, deployer.apply_routes)
+    engine.register(removal.WORKFLOW, remover)
     follower = Follower(db, journal)
     commands = Commands(context, journal, driver)
     gate = PushGate(context, follower, repository_of=repository_of, start=engine.start)
@@ -123,6 +135,7 @@ def compose(
         engine,
         driver,
         router,
+        pipeline,
         deployer,
         gate,
         gateway,
@@ -171,12 +184,19 @@ class _LostRuns:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.start: Callable[[str, str], None] = _not_yet
 
     def __call__(self, name: str, subject_id: str, error: Exception) -> None:
         logger.error("%s %s was lost", name, subject_id, exc_info=error)
+        if name == removal.WORKFLOW:
+            return  # still marked: the next start takes it up again
         lost = deployments.give_up if name == deployments.WORKFLOW else pipelines.give_up
         with self._context.db.begin() as tx:
-            lost(tx, self._context.log, subject_id, f"Highroad could not bring it to its end: {error}")
+            lost(tx, self._context.log, subject_id, f"Highroad could not bring it to its end: {error}", self.start)
+
+
+def _not_yet(_name: str, _subject_id: str) -> None:
+    """Until there is an engine, there is nothing it could have lost."""
 
 
 def create_app(platform: Platform, caretaker: Caretaker | None = None) -> ASGIApp:
@@ -241,6 +261,7 @@ def openapi_document() -> dict[str, Any]:
         settings = Settings(Path(directory))
         platform = compose(settings, driver=MemoryDriver(), router=MemoryRouter(settings), level=Level(features=()))
         app = FastAPI(title="Highroad", version=__version__, description=DESCRIPTION)
+        problems.document(app)
         for router in _api_routers(platform, lambda: True):
             app.include_router(router)
         platform.context.db.close()

@@ -44,6 +44,7 @@ def assemble(settings: Settings, *, observer: Observer | None = None) -> tuple[P
         Housekeeping(settings, context.db, platform.builder, platform.repository_of),
         ensure_engine=supervisor.ensure,
         apply_routes=platform.deployer.apply_routes,
+        sweep=platform.deployer.sweep,
     )
     return platform, caretaker
 
@@ -64,7 +65,7 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         uds=str(settings.api_socket),
-        loop="uvloop",
+        loop="asyncio",  # starts a process by vfork: uvloop's fork copies 100 MB of page tables, 20 ms of every push
         http="httptools",
         ws="none",
         lifespan="on",

@@ -27,8 +27,8 @@ from highroad.builds.trees import Source
 from highroad.workload.model import Build, Test
 
 # $1 uv, $2 python, $3 the environment, $4 where it will be, then uv's arguments; MORE is quoted arguments for a second
-# call. Byte code names the final path and
-# does not depend on file times; a file that does not compile (Python 2 in a test suite) is not our business.
+# call. Byte code names the final path and does not depend on file times; a file that does not compile (Python 2 in a
+# test suite) is not our business.
 _SCRIPT = r"""
 set -e; uv=$1; python=$2; into=$3; final=$4; shift 4
 "$uv" venv --quiet --clear --relocatable --no-project --python "$python" "$into"
@@ -86,7 +86,7 @@ def environment(wanted: Wanted, source: Source, python: Tool, uv: Tool, tree: st
 def _install(installation: Installation, wanted: Wanted, source: Source, python: Tool, uv: Tool) -> Installed:
     for name, text in wanted.written.items():
         (installation.into / name).write_text(text)
-    attempts = (_install_compiled,) if wanted.local else (_install_ready_made, _install_compiled)
+    attempts = (_install_compiled,) if wanted.local or wanted.compiled else (_install_ready_made, _install_compiled)
     for attempt in attempts:
         code, lines, why = attempt(installation, wanted, source, python, uv)
         if code == 0:
@@ -155,8 +155,10 @@ def _placed(installation: Installation, words: tuple[str, ...], *, only_wheels: 
     if not words:
         return ()
     placed = (f"{installation.into}/{word[1:]}" if word.startswith("@") else word for word in words)
-    restriction = ("--no-build",) if words[0] == "sync" else ("--only-binary", ":all:")
-    return (*placed, *(restriction if only_wheels else ()))
+    if words[0] == "sync":
+        return (*placed, *(("--no-build",) if only_wheels else ()))
+    # `[tool.uv.pip] target` in a repository's pyproject.toml could lead the installation into the shared cache.
+    return (*placed, "--no-config", *(("--only-binary", ":all:") if only_wheels else ()))
 
 
 def _uv_environment(

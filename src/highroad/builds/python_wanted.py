@@ -21,6 +21,11 @@ _LOCAL = re.compile(
     r"^\s*(?:-e\s*|--editable[ =]\s*)?(?:\.{1,2}(?:/|$|\[)|file:\.)|@\s*file:(?!///)|^\s*(?:-e|--editable)\b"
 )
 _INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirements?|--constraints?)[ =]?\s*(\S+)")
+# Options by which a requirements file would have uv build from source although it was called with --only-binary, and
+# files that only uv reads, which could hold them.
+_BUILDS = re.compile(
+    r"--(?:only|no)-binary|^\s*(?:-r|-c|--requirements?|--constraints?)[ =]?\s*['\"]?\w+://", re.MULTILINE
+)
 _MANY_INCLUDES = 50
 
 
@@ -28,7 +33,8 @@ _MANY_INCLUDES = 50
 class Wanted:
     """What to install: `arguments` for uv (`pip install ...` or `sync ...`), run in the service's directory.
 
-    `parts` decide the key. `local` says that the requirements lead into the repository. `written` are requirement
+    `parts` decide the key. `local` says that the requirements lead into the repository, `compiled` that they may ask
+    for building from source; either means that code of packages will run. `written` are requirement
     files that exist nowhere in the source, by name, to be written beside the environment. `more` is installed after.
     """
 
@@ -36,6 +42,7 @@ class Wanted:
     parts: tuple[bytes, ...] = ()
     arguments: tuple[str, ...] = ()
     local: bool = False
+    compiled: bool = False
     written: Mapping[str, str] = field(default_factory=dict)
     more: tuple[str, ...] = ()
 
@@ -81,6 +88,7 @@ def _from_requirements(source: Source, name: str) -> Wanted:
         parts=tuple(part for path, content in sorted(contents.items()) for part in (path.encode(), content)),
         arguments=("pip", "install", "-r", name),
         local=any(_LOCAL.search(line) for line in _lines(contents)),
+        compiled=_ask_for_builds(contents),
     )
 
 
@@ -133,10 +141,18 @@ def _from_pyproject(project: Mapping[str, object]) -> Wanted:
     return Wanted(
         label="pyproject.toml",
         parts=(json.dumps(table(project, "tool").get("uv"), sort_keys=True, default=str).encode(),),
-        arguments=("pip", "install", "-r", "@pyproject.txt"),
+        arguments=("pip", "install", "-r", "@pyproject.txt", *_indexes(project)),
         written={"pyproject.txt": "\n".join(dependencies) + "\n"},
         local=any(_LOCAL.search(line) for line in dependencies),
     )
+
+
+def _indexes(project: Mapping[str, object]) -> Iterator[str]:
+    """The registries of `[[tool.uv.index]]`, as options: uv is run without reading a repository's configuration."""
+    listed = table(table(project, "tool"), "uv").get("index")
+    for index in listed if isinstance(listed, list) else ():
+        if isinstance(index, dict) and re.match(r"https?://", str(index.get("url", ""))):
+            yield f"--default-index={index['url']}" if index.get("default") is True else f"--index={index['url']}"
 
 
 def _from_pipenv(source: Source, name: str) -> Wanted:
@@ -215,6 +231,7 @@ def with_needs(
         parts=(*wanted.parts, *(part for path, text in sorted(included.items()) for part in (path.encode(), text))),
         arguments=(*arguments, *groups, *first),
         local=wanted.local or any(_LOCAL.search(line) for line in _lines(included)) or any(map(_LOCAL.search, lines)),
+        compiled=wanted.compiled or _ask_for_builds(included) or bool(_BUILDS.search("\n".join(lines))),
         written={
             **wanted.written,
             "constraints.txt": "\n".join(installed) + "\n",
@@ -226,6 +243,10 @@ def with_needs(
 
 def _lines(contents: Mapping[str, bytes]) -> list[str]:
     return [line for content in contents.values() for line in content.decode("utf-8", "replace").splitlines()]
+
+
+def _ask_for_builds(contents: Mapping[str, bytes]) -> bool:
+    return any(_BUILDS.search(re.sub(rb"\\\r?\n", b"", each).decode("utf-8", "replace")) for each in contents.values())
 
 
 def _strings(listed: object) -> list[str]:

@@ -20,15 +20,8 @@ def projects(invocation: Invocation) -> None:
     with invocation.client() as client:
         found = list(client.items("/projects"))
     invocation.output.document({"items": found})
-    rows = [
-        (
-            each["name"],
-            ", ".join(str(one["name"]) for one in each.get("services") or []),
-            ", ".join(str(one["name"]) for one in each.get("environments") or []),
-        )
-        for each in found
-    ]
-    invocation.output.table(("PROJECT", "SERVICES", "ENVIRONMENTS"), rows, empty="No project yet: highroad init")
+    rows = [(each["name"], ago(each.get("created_at"))) for each in found]
+    invocation.output.table(("PROJECT", "CREATED"), rows, empty="No project yet: highroad init")
 
 
 @command("services", needs="project")

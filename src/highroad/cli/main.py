@@ -19,15 +19,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if "_HIGHROAD_COMPLETE" not in os.environ:
+            if given[:1] == ["git-credential"]:
+                from highroad.cli import git_credential
+
+                return git_credential.answer(given[1:], sys.stdin, sys.stdout, sys.stderr, os.environ)
             text = _plain_answer(given)
             if text is not None:
                 sys.stdout.write(text)
                 sys.stdout.flush()
                 return 0
-            if given[0] == "git-credential":
-                from highroad.cli import git_credential
-
-                return git_credential.answer(given[1:], sys.stdin, sys.stdout, sys.stderr, os.environ)
         from highroad.cli import boundary
 
         return boundary.run(given)

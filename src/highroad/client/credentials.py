@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from highroad.client.address import normal_url
 from highroad.errors import Forbidden, Invalid, Unauthenticated
@@ -38,14 +38,16 @@ class CredentialsNotKept(Forbidden):
     title = "Your token cannot be stored"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Installation:
-    """One installation and our token there. Has no repr, because a token must not get into a traceback."""
+class Installation(NamedTuple):
+    """One installation and our token there. Its repr leaves out the token, which must not get into a traceback."""
 
     url: str
     token: str
     email: str = ""
     token_id: str = ""
+
+    def __repr__(self) -> str:
+        return f"Installation({self.url!r})"
 
 
 class Credentials:
@@ -123,7 +125,7 @@ class Credentials:
 
     def _write(self) -> None:
         installations = {
-            url: {k: v for k, v in asdict(each).items() if k != "url"} for url, each in self._known.items()
+            url: {k: v for k, v in each._asdict().items() if k != "url"} for url, each in self._known.items()
         }
         text = json.dumps({"version": _FORMAT, "current": self._current, "installations": installations}, indent=2)
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

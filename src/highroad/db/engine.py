@@ -12,15 +12,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, MetaData, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Executable, MetaData, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
-from highroad.errors import Unavailable
+from highroad.errors import Invalid, Temporary, Unavailable
 
 LOCK_SECONDS = 15
 """How long a transaction waits for the database before it gives up; longer than a hiccup, shorter than a patience."""
+
+_NO_ROOM = frozenset({"53100", "53200"})
+"""SQLSTATE disk_full and out_of_memory."""
 
 metadata = MetaData(
     naming_convention={
@@ -32,9 +37,22 @@ metadata = MetaData(
 )
 
 
-class DatabaseUnavailable(Unavailable):
+class DatabaseUnavailable(Unavailable, Temporary):
+    """Also `Temporary`: a workflow step that meets it is tried again, because most databases come back."""
+
     code = "database-unavailable"
     title = "The database does not answer"
+
+
+class DiskFull(DatabaseUnavailable):
+    status = 507
+    code = "disk-full"
+    title = "The database has no room left"
+
+
+class Unstorable(Invalid):
+    code = "unstorable"
+    title = "The database cannot store this"
 
 
 class Transaction:
@@ -47,6 +65,10 @@ class Transaction:
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         return self.connection.execute(statement, parameters)
 
+    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+        """An INSERT that also takes `on_conflict_do_update` and `on_conflict_do_nothing`, which both databases have."""
+        return sqlite.insert(table) if self.sqlite else postgresql.insert(table)
+
     def after_commit(self, follow_up: Callable[[], None]) -> None:
         """Run `follow_up` once when this transaction has committed, in order, never after a rollback."""
         self._follow_ups.append(follow_up)
@@ -57,25 +79,29 @@ class Transaction:
 
 
 class Database:
-    def __init__(self, url: str) -> None:
+    """`lock_seconds` is how long a transaction waits for others; shorter in tests of what happens then."""
+
+    def __init__(self, url: str, *, lock_seconds: float = LOCK_SECONDS) -> None:
         parsed = make_url(url)
         if parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.url = parsed
         self.sqlite = parsed.get_backend_name() == "sqlite"
-        self.engine = _sqlite_engine(parsed.render_as_string()) if self.sqlite else _postgres_engine(parsed)
+        self.engine = (_sqlite_engine if self.sqlite else _postgres_engine)(parsed, lock_seconds)
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[Transaction]:
         """A writing transaction: commits when the block ends, rolls back when it raises."""
         with self._open(write=True) as transaction:
             yield transaction
-        for follow_up in transaction._follow_ups:
-            follow_up()
+        with contextlib.ExitStack() as following:  # each has its turn, also behind one that fails
+            for follow_up in reversed(transaction._follow_ups):
+                following.callback(follow_up)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Transaction]:
-        """A reading transaction: a snapshot; what it writes by mistake is rolled back."""
+        """A reading transaction: a snapshot, whatever is committed meanwhile. PostgreSQL refuses what it writes by
+        mistake, on SQLite that is rolled back."""
         with self._open(write=False) as transaction:
             yield transaction
 
@@ -84,12 +110,18 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 connection = connection.execution_options(highroad_write=write)
+                if not write and not self.sqlite:
+                    connection = connection.execution_options(
+                        isolation_level="REPEATABLE READ", postgresql_readonly=True
+                    )
                 with connection.begin() as block:
                     yield Transaction(connection)
                     if not write:
                         block.rollback()
-        except (OperationalError, sqlite3.OperationalError) as error:
+        except (OperationalError, sqlite3.OperationalError, PoolTimeout) as error:
             raise _unavailable(error) from error
+        except DataError as error:
+            raise _unstorable() from error
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise _unavailable(error) from error
@@ -100,20 +132,37 @@ class Database:
 
 
 def _unavailable(error: Exception) -> DatabaseUnavailable:
-    reason = str(getattr(error, "orig", error)).splitlines()[0][:200] if str(error) else type(error).__name__
+    cause = getattr(error, "orig", None) or error
+    reason = str(cause).splitlines()[0][:200] if str(cause) else type(cause).__name__
+    full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    if full or getattr(cause, "sqlstate", None) in _NO_ROOM:
+        return DiskFull(
+            f"The database could not write: {reason}",
+            next_step="Nothing was changed. Free space on the disk that the database is on, then try again.",
+        )
     return DatabaseUnavailable(
         f"The database did not take the request: {reason}",
         next_step="Nothing was changed. Try again; if it persists, see `highroad status` and the free disk space.",
     )
 
 
-def _sqlite_engine(url: str) -> Engine:
-    file = make_url(url).database
+def _unstorable() -> Unstorable:
+    """Values are not repeated: they may hold a secret."""
+    return Unstorable(
+        "A text is too long for its place, or has a character that a database cannot hold.",
+        next_step="Nothing was changed. Shorten what you sent, and leave out control characters.",
+    )
+
+
+def _sqlite_engine(url: URL, lock_seconds: float) -> Engine:
+    file = url.database
     if file and file != ":memory:":
         Path(file).touch(mode=0o600)  # SQLite gives its journal and index the mode of the database
     # NullPool on the file would reopen it for each transaction; the default QueuePool keeps connections per thread use.
-    pool = {"poolclass": NullPool} if ":memory:" in url else {"pool_size": 4, "max_overflow": 28, "pool_timeout": 30}
-    engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS, "check_same_thread": False}, **pool)
+    pool: dict[str, Any] = {"pool_size": 4, "max_overflow": 28, "pool_timeout": 30}
+    if file == ":memory:":
+        pool = {"poolclass": NullPool}
+    engine = create_engine(url, connect_args={"timeout": lock_seconds, "check_same_thread": False}, **pool)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -129,11 +178,11 @@ def _sqlite_engine(url: str) -> Engine:
     return engine
 
 
-def _postgres_engine(url: Any) -> Engine:
+def _postgres_engine(url: URL, lock_seconds: float) -> Engine:
     return create_engine(
         url,
         pool_size=4,
         max_overflow=12,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={LOCK_SECONDS}s"},
+        connect_args={"connect_timeout": 10, "options": f"-c lock_timeout={int(lock_seconds * 1000)}ms"},
     )

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, inspect, text
 
 from highroad.db.engine import Database
+from highroad.errors import Conflict
 
 HEAD = "0001"
 """The newest revision in `migrations/versions`; a test compares."""
@@ -19,10 +20,21 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x48_52_4D_47  # "HRMG"
 
 
+class DatabaseIsNewer(Conflict):
+    code = "database-is-newer"
+    title = "The database belongs to a newer Highroad"
+
+
 def migrate(database: Database) -> None:
     """Create or upgrade all tables. Two processes at once: one does it, the other waits and finds it done."""
-    if revision(database) == HEAD:
+    present = revision(database)
+    if present == HEAD:
         return
+    if present is not None and not any((MIGRATIONS / "versions").glob(f"{present}_*.py")):
+        raise DatabaseIsNewer(
+            f"The database has the schema {present}, which this version of Highroad ({HEAD}) does not know.",
+            next_step="Start the newer Highroad that last used it, or restore a backup that is as old as this one.",
+        )
     with database.begin() as tx:
         if not tx.sqlite:
             tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})

@@ -205,13 +205,16 @@ def finish(
     return True
 
 
-def give_up(tx: Transaction, log: EventLog, id: str, reason: str) -> None:
-    """End a deployment that its workflow cannot bring to an end; what serves is not touched."""
+def give_up(tx: Transaction, log: EventLog, id: str, reason: str, start: Start) -> None:
+    """End a deployment that its workflow cannot bring to an end, and let the next one go; what serves is not touched.
+    What it started and never served is ended by the caretaker's sweep."""
     deployment = store.deployment(tx, id)
     service = projects.service_by_id(tx, deployment.service_id) if deployment else None
     environment = projects.environment_by_id(tx, deployment.environment_id) if deployment else None
-    if deployment is not None and service is not None and environment is not None:
-        finish(tx, log, service, environment, deployment, ("queued", "running"), "failed", reason, "highroad deploy")
+    if deployment is None or service is None or environment is None:
+        return
+    if finish(tx, log, service, environment, deployment, ("queued", "running"), "failed", reason, "highroad deploy"):
+        advance(tx, service.id, environment.id, start)
 
 
 def cancel(

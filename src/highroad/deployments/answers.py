@@ -138,9 +138,12 @@ class PlacementAnswer(Answer):
     isolation: list[str]
 
 
-class ServiceAnswer(ServiceSummary):
-    default_branch: str | None
+class ServiceInList(ServiceSummary):
     environments: list[PlacementAnswer]
+
+
+class ServiceAnswer(ServiceInList):
+    default_branch: str | None
 
 
 class CommandAnswer(Answer):

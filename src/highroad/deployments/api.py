@@ -12,7 +12,7 @@ from highroad.access.model import Actor
 from highroad.access.permissions import require
 from highroad.builds.model import Artifact
 from highroad.db.engine import Transaction
-from highroad.deployments import actions, store
+from highroad.deployments import actions, removal, store
 from highroad.deployments.actions import BadDeployment, NoSuchDeployment, NoSuchRelease, NothingDeployed
 from highroad.deployments.answers import (
     DeploymentAnswer,
@@ -20,6 +20,7 @@ from highroad.deployments.answers import (
     PlanAnswer,
     ReleaseAnswer,
     ServiceAnswer,
+    ServiceInList,
     deployment_answer,
     newest,
     plan_answer,
@@ -35,7 +36,7 @@ from highroad.kit.paging import PageRequest
 from highroad.pipelines import store as pipelines
 from highroad.pipelines.model import Release
 from highroad.projects import store as projects
-from highroad.projects.actions import find_environment, find_service
+from highroad.projects.actions import find_environment, find_project, find_service
 from highroad.projects.api import service_answer
 from highroad.projects.model import Environment, Service
 from highroad.web.api import Body, Listing, api_router, listing, paging
@@ -61,6 +62,7 @@ class PlanRequest(DeploymentRequest):
 def router(desk: Desk) -> APIRouter:
     api = api_router("deployments")
     _add_services(api, desk)
+    _add_removals(api, desk)
     _add_releases(api, desk)
     _add_requests(api, desk)
     _add_deployments(api, desk)
@@ -69,6 +71,21 @@ def router(desk: Desk) -> APIRouter:
 
 def _add_services(api: APIRouter, desk: Desk) -> None:
     actor_of = Depends(signed_in(desk.context))
+
+    @api.get("/projects/{project}/services")
+    def list_services(actor: Annotated[Actor, actor_of], project: str) -> Listing[ServiceInList]:
+        """The project's services with what runs of them."""
+        with desk.context.db.read() as tx:
+            parent = find_project(tx, actor, project)
+            services = projects.list_services(tx, parent.id)
+            environments = projects.list_environments(tx, parent.id)
+            placed = desk.placements_of_all(tx, services, environments)
+        return Listing(
+            items=[
+                ServiceInList(**service_answer(desk.context, each).model_dump(mode="python"), environments=places)
+                for each, places in zip(services, placed, strict=True)
+            ]
+        )
 
     @api.get("/projects/{project}/services/{service}")
     def get_service(actor: Annotated[Actor, actor_of], project: str, service: str) -> ServiceAnswer:
@@ -92,6 +109,30 @@ def _add_services(api: APIRouter, desk: Desk) -> None:
         with desk.context.db.read() as tx:
             found, where = _place(tx, actor, project, service, environment)
             return desk.placements(tx, found, [where])[0]
+
+
+def _add_removals(api: APIRouter, desk: Desk) -> None:
+    actor_of = Depends(signed_in(desk.context))
+    log = desk.context.log
+
+    @api.delete("/projects/{project}", status_code=204)
+    def delete_project(actor: Annotated[Actor, actor_of], project: str) -> None:
+        """Stop and erase everything of a project: services, repositories, logs, history. There is no way back."""
+        with desk.context.db.begin() as tx:
+            removal.delete_project(tx, log, actor, find_project(tx, actor, project), desk.start)
+
+    @api.delete("/projects/{project}/environments/{environment}", status_code=204)
+    def delete_environment(actor: Annotated[Actor, actor_of], project: str, environment: str) -> None:
+        """Stop what runs there and erase it."""
+        with desk.context.db.begin() as tx:
+            found = find_environment(tx, actor, project, environment)
+            removal.delete_environment(tx, log, actor, found, desk.start)
+
+    @api.delete("/projects/{project}/services/{service}", status_code=204)
+    def delete_service(actor: Annotated[Actor, actor_of], project: str, service: str) -> None:
+        """Stop the service everywhere and erase it with its repository. There is no way back."""
+        with desk.context.db.begin() as tx:
+            removal.delete_service(tx, log, actor, find_service(tx, actor, project, service), desk.start)
 
 
 def _add_releases(api: APIRouter, desk: Desk) -> None:

@@ -155,7 +155,8 @@ class Scheduler:
     def __init__(self, context: Context, start: Callable[[Service, Environment, Process, datetime], object]) -> None:
         self._context = context
         self._start = start
-        self._looked = now().replace(second=0, microsecond=0)
+        # What fell due while Highroad was down is still to be started; an occasion that was taken is not started twice.
+        self._looked = now().replace(second=0, microsecond=0) - LATE
 
     def look(self, instant: datetime) -> None:
         """Start what is due in the minutes since the last look, none more than five minutes late."""
@@ -163,26 +164,29 @@ class Scheduler:
         since = max(self._looked, minute - LATE)
         if minute <= since:
             return
-        self._looked = minute
-        for service, environment, process in self._scheduled():
+        for service, environment, process, live_since in self._scheduled():
             assert process.schedule is not None, "only scheduled processes are listed"
             due = due_between(process.schedule, since, minute)
-            if due is not None:
+            if due is not None and due >= live_since:
                 try:
                     self._start(service, environment, process, due)
                 except (NothingDeployed, TooManyCommands) as error:
                     logger.warning("%s in %s was not started: %s", process.name, environment.name, error)
+        self._looked = minute  # at last: a look that the database cut short is done again
 
-    def _scheduled(self) -> list[tuple[Service, Environment, Process]]:
+    def _scheduled(self) -> list[tuple[Service, Environment, Process, datetime]]:
+        """Scheduled processes that are deployed, each with the minute since when."""
         found = []
         with self._context.db.read() as tx:
             for placement in store.list_placements(tx):
                 if placement.stopped or placement.deployment_id is None:
                     continue
                 subject = subject_of(tx, placement.deployment_id)
+                began = subject.deployment.started_at or subject.deployment.created_at
+                live_since = began.replace(second=0, microsecond=0)
                 for process in subject.release.workload.processes:
                     if process.schedule is not None:
-                        found.append((subject.service, subject.environment, process))
+                        found.append((subject.service, subject.environment, process, live_since))
         return found
 
 

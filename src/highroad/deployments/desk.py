@@ -27,6 +27,21 @@ class Desk:
     start: Callable[[str, str], None]
     refresh_routes: Callable[[], None]
 
+    def placements_of_all(
+        self, tx: Transaction, services: list[Service], environments: list[Environment]
+    ) -> list[list[PlacementAnswer]]:
+        """For each service its placements, with one look at the engine for all of them."""
+        serving = [each.id for each in store.live_instances(tx)]
+        try:
+            observed = self.driver.observe(serving) if serving else {}
+        except (Temporary, Permanent):
+            observed = {}
+        abilities, settings = self.driver.abilities(), self.context.settings
+        return [
+            [placement_answer(tx, service, each, observed, abilities, settings) for each in environments]
+            for service in services
+        ]
+
     def observe(self, tx: Transaction, service: Service, environments: list[Environment]) -> Mapping[str, Observed]:
         """What the driver says of the instances there; nothing when the engine does not answer at the moment."""
         ids = [

@@ -5,6 +5,7 @@ The state is read before the lines: once it has ended, what is in the journal is
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ from highroad.pipelines import store as pipelines
 from highroad.pipelines.journal import Journal, Line
 from highroad.pipelines.model import PipelineRun
 from highroad.projects import store as projects
+
+
+GATHER_SECONDS = 0.02
+"""How long a follower that was woken lets news gather: a push rings dozens of times in its half second, and reading
+after each ring would take the processor from the very run that is followed."""
 
 
 class BadCursor(Malformed):
@@ -106,6 +112,7 @@ async def lines_of(follow: Callable[[str | None], Followed], journal: Journal) -
                 yield text
             return
         await journal.bell.wait_async(seen, 1.0)
+        await asyncio.sleep(GATHER_SECONDS)
 
 
 def _unsaid(followed: Followed) -> list[str]:

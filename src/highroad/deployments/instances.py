@@ -94,7 +94,7 @@ def specification(
         artifact=artifact.directory,
         mounts=artifact.mounts,
         env=env,
-        files=workload.files,
+        files=(*workload.files, *process.files),
         port=port,
         identity=subject.placement.identity,
         limits=_limits(process.limits, settings),

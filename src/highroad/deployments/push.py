@@ -20,7 +20,7 @@ from highroad.projects.actions import find_service
 from highroad.projects.model import Service
 from highroad.sources.gateway import Opened
 from highroad.sources.protocol import RefUpdate
-from highroad.sources.repository import Repository
+from highroad.sources.repository import Commit, Repository
 from highroad.web.auth import authenticate
 from highroad.web.context import Context
 
@@ -68,6 +68,8 @@ class PushGate:
     def record(self, service_id: str, actor: Actor, updates: Sequence[RefUpdate]) -> tuple[list[str], list[str]]:
         """Record what git accepted. Returns lines to show at once, and the runs to follow."""
         lines, runs = [], []
+        # Before the transaction, which keeps every other writer waiting.
+        commits = {new: self._commit(service_id, new) for update in updates if update.branch and (new := update.new)}
         with self._context.db.begin() as tx:
             service = projects.service_by_id(tx, service_id)
             if service is None:
@@ -79,7 +81,10 @@ class PushGate:
                     pipelines.record_branch_deleted(tx, self._context.log, actor, service, update.branch)
                     lines.append(f"Branch {update.branch} is deleted. What runs keeps running.")
                 elif update.branch is not None and update.new is not None:
-                    pushed = self._pushed(service, update.branch, update.old, update.new)
+                    commit = commits[update.new]
+                    author = f"{commit.author} <{commit.email}>"
+                    message = commit.message[:MESSAGE_BYTES]
+                    pushed = PushedCommit(update.branch, update.old, update.new, message, author)
                     run = pipelines.record_push(tx, self._context.log, actor, service, pushed, self._start)
                     runs.append(run.id)
         return lines, runs
@@ -102,9 +107,8 @@ class PushGate:
         ]
         return self.record(service.id, who, updates)[1] if updates else []
 
-    def _pushed(self, service: Service, branch: str, old: str | None, new: str) -> PushedCommit:
-        commit = self._repository_of(service.id).commit_info(new)
-        return PushedCommit(branch, old, new, commit.message[:MESSAGE_BYTES], f"{commit.author} <{commit.email}>")
+    def _commit(self, service_id: str, commit: str) -> Commit:
+        return self._repository_of(service_id).commit_info(commit)
 
     async def _show(self, lines: list[str], runs: list[str]) -> AsyncIterator[str]:
         for line in lines:

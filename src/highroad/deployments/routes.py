@@ -35,7 +35,9 @@ def all_routes(tx: Transaction, domain: str) -> list[Route]:
             serving.setdefault((instance.service_id, instance.environment_id), []).append(instance)
     routes = []
     for placement in store.list_placements(tx):
-        service, environment = services[placement.service_id], environments[placement.environment_id]
+        service, environment = services.get(placement.service_id), environments.get(placement.environment_id)
+        if service is None or environment is None:
+            continue  # being deleted: its names answer 404 from now on
         upstreams = tuple(each.upstream for each in serving.get((placement.service_id, placement.environment_id), []))
         directory = _directory(tx, placement)
         message = _message(service, environment, placement)

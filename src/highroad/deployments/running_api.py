@@ -289,13 +289,13 @@ def _variable_changer(
                 values=body.set,
                 unset=body.unset,
             )
-            deployments = _reconfigure(tx, desk, actor, scope) if body.deploy else []
+            deployments = reconfigure(tx, desk, actor, scope) if body.deploy else []
             return ChangedVariables(items=_in_force(tx, scope), deployments=deployments)
 
     return change
 
 
-def _reconfigure(tx: Transaction, desk: Desk, actor: Actor, scope: Scope) -> list[DeploymentAnswer]:
+def reconfigure(tx: Transaction, desk: Desk, actor: Actor, scope: Scope) -> list[DeploymentAnswer]:
     """A deployment for every running service that the changed scope reaches."""
     project, environment, service = scope
     deployments = []

@@ -378,6 +378,20 @@ def forget_stopped(tx: Transaction, service_id: str, environment_id: str, *, kee
         tx.execute(delete(instances).where(instances.c.id.in_(old)))
 
 
+def forget_place(tx: Transaction, identity: int) -> None:
+    """Delete a placement with everything that happened there."""
+    row = tx.execute(select(placements).where(placements.c.identity == identity)).mappings().one()
+    for table in (instances, deployments):
+        here = (table.c.service_id == row["service_id"], table.c.environment_id == row["environment_id"])
+        tx.execute(delete(table).where(*here))
+    tx.execute(delete(placements).where(placements.c.identity == identity))
+
+
+def deployment_ids(tx: Transaction, service_id: str, environment_id: str) -> list[str]:
+    here = (deployments.c.service_id == service_id, deployments.c.environment_id == environment_id)
+    return [row[0] for row in tx.execute(select(deployments.c.id).where(*here))]
+
+
 def ports_in_use(tx: Transaction) -> set[int]:
     return {int(row[0]) for row in tx.execute(select(instances.c.port).where(instances.c.port.is_not(None)))}
 

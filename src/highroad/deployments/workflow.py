@@ -8,8 +8,11 @@ routes, and the driver's verbs are idempotent.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import TypedDict
 
@@ -25,6 +28,7 @@ from highroad.drivers.contract import Checked, Driver
 from highroad.errors import Conflict, HighroadError, Invalid, Permanent, Unavailable
 from highroad.events import model as events
 from highroad.events.model import Event
+from highroad.kit.clock import now
 from highroad.pipelines.journal import Journal
 from highroad.routing.model import Router
 from highroad.web.context import Context
@@ -35,11 +39,16 @@ SETTLE_SECONDS = 1.0
 """How long a process without a health check must keep running before it counts as started."""
 QUIET_SECONDS = 2.0
 """How long a start may take before people are told what it waits for."""
+LOOK_SECONDS = 0.2
+"""How often a start that is waited for is looked at for a crash, its end of grace, or a cancellation."""
 LAST_LINES = 12
 RELEASE_COMMAND_SECONDS = 600.0
 KEEP_STOPPED_ROWS = 20
+LEFT_SECONDS = 300.0
+"""How much longer than drain and grace a draining instance may live before nobody is thought to end it."""
 ENGINE_RETRY = Retry(attempts=40, first=0.1, factor=1.5, longest=2.0)
 """Patience with an engine or router that restarts: about a minute."""
+logger = logging.getLogger(__name__)
 
 
 class PlanRefused(Invalid):
@@ -94,6 +103,7 @@ class Deployer:
         self._driver = driver
         self._router = router
         self._start = start
+        self._routes_owed = False
         self._ports = Ports(context.settings.first_app_port, context.settings.last_app_port)
 
     def __call__(self, run: Run, deployment_id: str) -> None:
@@ -106,14 +116,23 @@ class Deployer:
             run.step_retrying(ENGINE_RETRY, "start", self._start_instances, deployment_id, prepared["start"])
             run.step_retrying(ENGINE_RETRY, "health", self._wait_until_healthy, run, deployment_id, prepared["start"])
             run.step_retrying(ENGINE_RETRY, "switch", self._switch, deployment_id, prepared)
+            run.step("finish", self._finish, deployment_id)
         except (HighroadError, Permanent) as error:
-            run.step_retrying(ENGINE_RETRY, "put-back", self._put_back, deployment_id, prepared and dict(prepared))
-            next_step = error.next_step or "highroad logs"
-            run.step("fail", self._fail, deployment_id, error.detail, next_step, isinstance(error, Cancelled))
-            return
-        run.step("finish", self._finish, deployment_id)
-        run.step_retrying(ENGINE_RETRY, "drain", self._drain, run, prepared["stop"])
-        run.step_retrying(ENGINE_RETRY, "stop", self._stop, prepared["stop"])
+            before = prepared and dict(prepared)
+            if run.step_retrying(ENGINE_RETRY, "put-back", self._put_back, deployment_id, before):
+                next_step = error.next_step or "highroad logs"
+                run.step("fail", self._fail, deployment_id, error.detail, next_step, isinstance(error, Cancelled))
+                return
+        if prepared is not None:
+            self._retire(run, prepared["stop"])
+
+    def _retire(self, run: Run, instance_ids: list[str]) -> None:
+        """The deployment has succeeded; a trouble with the old instances is none of its own."""
+        for name, work in (("drain", partial(self._drain, run)), ("stop", self._stop)):
+            try:
+                run.step_retrying(ENGINE_RETRY, name, work, instance_ids)
+            except (HighroadError, Permanent) as error:
+                logger.warning("%r: %s: %s; what is left is ended by `sweep`", run, name, error)
 
     # Steps
 
@@ -143,8 +162,8 @@ class Deployer:
 
     def _decide(self, tx: Transaction, subject: Subject, serving: tuple[Instance, ...]) -> Deployment:
         deployment, service, environment = subject.deployment, subject.service, subject.environment
-        now, wanted = situation(tx, subject, serving, self._context.settings.domain)
-        plan = plan_deployment(now, wanted, self._driver.abilities())
+        present, wanted = situation(tx, subject, serving, self._context.settings.domain)
+        plan = plan_deployment(present, wanted, self._driver.abilities())
         processes = {process.name: process for process in subject.release.workload.processes}
         taken = store.ports_in_use(tx)
         for planned in () if plan.problems else plan.start:
@@ -216,24 +235,28 @@ class Deployer:
             with self._db.read() as tx:
                 waiting = store.instances_by_id(tx, instance_ids)
             began = told = time.monotonic()
-            said = ""
+            looked, said = -LOOK_SECONDS, ""
             while waiting:
                 run.halt()
-                self._refuse_if_cancelled(id)
                 waited = time.monotonic() - began
+                if look := waited - looked >= LOOK_SECONDS:
+                    looked = waited
+                    self._refuse_if_cancelled(id)
                 left, why = [], ""
                 for instance in waiting:
                     checked = self._check(instance, processes[instance.process], waited)
                     if not checked.healthy:
                         left.append(instance)
                         why = why or f"{instance.label}: {checked.why}"
-                        self._refuse_if_hopeless(id, instance, processes[instance.process], checked, waited)
+                        if look:
+                            self._refuse_if_hopeless(id, instance, processes[instance.process], checked, waited)
                 if left and waited > QUIET_SECONDS and (why != said or time.monotonic() - told > 10):
                     said, told = why, time.monotonic()
                     self._say(id, f"       waiting for {why} ({waited:.0f} s)")
                 waiting = left
                 if waiting:
-                    time.sleep(min(processes[waiting[0].process].health.interval, 1.0))
+                    # Soon at first, so that a quick app does not wait to be seen, and a slow one is not asked needlessly.
+                    time.sleep(min(processes[waiting[0].process].health.interval, 1.0, max(0.015, waited / 10)))
 
     def _check(self, instance: Instance, process: Process, waited: float) -> Checked:
         checked = self._driver.check(instance.spec, process.health)
@@ -312,10 +335,13 @@ class Deployer:
                 run.halt()
                 time.sleep(0.2)
 
-    def _put_back(self, id: str, prepared: dict[str, object] | None) -> None:
-        """Undo what this deployment did: the old version serves (again), its own instances end."""
+    def _put_back(self, id: str, prepared: dict[str, object] | None) -> bool:
+        """Undo what this deployment did: the old version serves (again), its own instances end. False when it had
+        succeeded: then others may build on it already, and nothing is undone."""
         with self._db.begin() as tx:
             subject = self._subject(tx, id)
+            if subject.deployment.state == "succeeded":
+                return False
             mine = [each.id for each in store.instances_of(tx, id)]
             if prepared is not None and subject.placement.deployment_id == id:
                 before: Before = prepared["before"]  # type: ignore[assignment]  # a Prepared, as plain JSON
@@ -331,23 +357,16 @@ class Deployer:
             store.set_instances(tx, mine, "draining")
         self.apply_routes()
         self._stop(mine)
+        return True
 
     def _fail(self, id: str, reason: str, next_step: str, cancelled: bool) -> None:
         with self._db.begin() as tx:
             subject = self._subject(tx, id)
             state: DeploymentState = "cancelled" if cancelled else "failed"
             reason = subject.deployment.reason if cancelled else reason
-            finish(
-                tx,
-                self._log,
-                subject.service,
-                subject.environment,
-                subject.deployment,
-                ("running",),
-                state,
-                reason,
-                next_step,
-            )
+            service, environment, deployment = subject.service, subject.environment, subject.deployment
+            if not finish(tx, self._log, service, environment, deployment, ("running",), state, reason, next_step):
+                return
             advance(tx, subject.service.id, subject.environment.id, self._start)
             # Before the commit: whoever follows stops reading once the deployment has ended.
             self._say(id, f" !     Deployment {subject.deployment.number} {state}: {reason}")
@@ -358,9 +377,24 @@ class Deployer:
 
     def apply_routes(self) -> None:
         """Give the router the whole table as the database has it."""
+        self._routes_owed = True
         with self._db.read() as tx:
             routes = all_routes(tx, self._context.settings.domain)
         self._router.apply(routes)
+        self._routes_owed = False
+
+    def sweep(self) -> None:
+        """What workflows that were lost left behind: routes that the router did not take, instances that nobody ends.
+        Called now and then by the caretaker."""
+        if self._routes_owed:
+            self.apply_routes()
+        with self._db.read() as tx:
+            left = [
+                each.id for each in store.live_instances(tx) if _is_left(each, store.deployment(tx, each.deployment_id))
+            ]
+        if left:
+            logger.warning("ending instances that were left: %s", ", ".join(left))
+            self._stop(left)
 
     def _stop(self, instance_ids: list[str]) -> None:
         with self._db.read() as tx:
@@ -433,21 +467,32 @@ def _service_event(subject: Subject, first: bool) -> Event:
     """The CDEvents fact about the service: deployed at first, then upgraded, rolled back or removed."""
     kinds = {"stop": events.SERVICE_REMOVED, "rollback": events.SERVICE_ROLLEDBACK}
     type = kinds.get(subject.deployment.kind, events.SERVICE_DEPLOYED if first else events.SERVICE_UPGRADED)
-    name = f"{subject.service.project}/{subject.service.name}@{subject.release.number}"
-    artifact = f"pkg:generic/{name}?checksum={subject.release.artifact.digest}"
+    content: dict[str, object] = {"environment": {"id": subject.environment.id}}
+    if type is not events.SERVICE_REMOVED:  # the one that CDEvents gives no artifact
+        content["artifactId"] = events.package_url(
+            subject.service.project,
+            subject.service.name,
+            subject.release.commit,
+            subject.release.artifact.digest,
+        )
     return Event(
         type,
         subject.service.id,
-        {
-            "environment": {"id": subject.environment.id},
-            "artifactId": artifact,
-        },
+        content,
         project=subject.service.project,
         service=subject.service.name,
         environment=subject.environment.name,
         chain=subject.deployment.run_id or subject.deployment.id,
         custom={"deployment": subject.deployment.id, "commit": subject.release.commit},
     )
+
+
+def _is_left(instance: Instance, deployment: Deployment | None) -> bool:
+    """Whether the workflow that should end this instance has had its time and more, or never will."""
+    if instance.state == "starting":
+        return deployment is None or deployment.ended
+    longest = instance.drain + instance.spec.stop_grace + LEFT_SECONDS
+    return instance.state == "draining" and now() - instance.changed_at > timedelta(seconds=longest)
 
 
 def _health_advice(process: Process) -> str:

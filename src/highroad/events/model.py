@@ -22,7 +22,8 @@ class EventType:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One fact to append. `subject` is the id of what it is about, `content` the CDEvents subject content.
+    """One fact to append. `subject` is the id of what it is about, `content` the CDEvents subject content; a path as
+    its `uri` is one of this installation.
 
     `project`, `service` and `environment` are names, for filters; `chain` joins commit, run, release and deployment.
     `custom` goes to `customData`.
@@ -55,6 +56,12 @@ class Recorded:
     data: Mapping[str, object]
 
 
+def package_url(project: str, service: str, commit: str, digest: str) -> str:
+    """The identifier of an artifact in CDEvents: a package URL (ECMA-427) of the type `generic`, which is for what no
+    registry holds. The same in every event about one artifact of one commit, so that events can be joined by it."""
+    return f"pkg:generic/{project}/{service}@{commit}?checksum={digest}"
+
+
 _cdevents = "dev.cdevents"
 _ours = "dev.cdeventsx.highroad"
 
@@ -72,7 +79,6 @@ PIPELINERUN_STARTED = EventType(f"{_cdevents}.pipelinerun.started.0.3.0", "A pip
 PIPELINERUN_FINISHED = EventType(f"{_cdevents}.pipelinerun.finished.0.3.0", "A pipeline run ended, well or not.")
 BUILD_STARTED = EventType(f"{_cdevents}.build.started.0.3.0", "A build started.")
 BUILD_FINISHED = EventType(f"{_cdevents}.build.finished.0.3.0", "A build ended; it may have reused an artifact.")
-ARTIFACT_PACKAGED = EventType(f"{_cdevents}.artifact.packaged.0.3.0", "A build made a new artifact.")
 TESTSUITERUN_FINISHED = EventType(f"{_cdevents}.testsuiterun.finished.0.3.0", "The tests of a commit were run.")
 SERVICE_DEPLOYED = EventType(
     f"{_cdevents}.service.deployed.0.3.0", "A service serves in an environment for the first time."

@@ -19,9 +19,9 @@ events = Table(
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("id", String(40), nullable=False, unique=True),
     Column("type", String(120), nullable=False),
-    Column("subject", String(120), nullable=False),
+    Column("subject", String(300), nullable=False),
     Column("time", String(32), nullable=False),
-    Column("actor", String(120), nullable=False),
+    Column("actor", String(255), nullable=False),
     Column("origin", String(16), nullable=False),
     Column("project", String(63)),
     Column("service", String(63)),
@@ -41,6 +41,9 @@ def append(tx: Transaction, event: Event, *, actor: str, origin: str, source: st
         # Sequence numbers are drawn before commit: without this lock a reader could pass a number that commits later.
         tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ORDER_LOCK})
     identifier, time = new_id("evt"), rfc3339(now())
+    content = dict(event.content)
+    if str(content.get("uri", "")).startswith("/"):
+        content["uri"] = f"{source}{content['uri']}"
     custom: dict[str, object] = {"actor": actor, "origin": origin, **event.custom}
     for scope in ("project", "service", "environment"):
         if (name := getattr(event, scope)) is not None:
@@ -54,7 +57,7 @@ def append(tx: Transaction, event: Event, *, actor: str, origin: str, source: st
             "timestamp": time,
             **({"chainId": event.chain} if event.chain else {}),
         },
-        "subject": {"id": event.subject, "source": source, "content": dict(event.content)},
+        "subject": {"id": event.subject, "source": source, "content": content},
         "customData": custom,
         "customDataContentType": "application/json",
     }

@@ -7,6 +7,7 @@ another process is seen too, only later.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 
 
@@ -27,7 +28,7 @@ class Bell:
             self._condition.notify_all()
             waiting, self._waiting = self._waiting, set()
         for loop, flag in waiting:
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits there any more
                 loop.call_soon_threadsafe(flag.set)
 
     def wait(self, seen: int, timeout: float) -> None:

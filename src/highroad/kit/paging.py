@@ -15,6 +15,7 @@ Row = TypeVar("Row")
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 500
+LONGEST_TOKEN = 600
 
 
 class BadPageToken(Malformed):
@@ -44,16 +45,23 @@ def page_request(size: int | None, token: str | None) -> PageRequest:
             next_step="Leave it out or pass 1 to 500.",
             errors=[FieldError("/page_size", "must be at least 1")],
         )
-    after: str | None = None
-    if token:
-        try:
-            decoded = json.loads(base64.urlsafe_b64decode(token.encode() + b"=" * (-len(token) % 4)))
-        except (ValueError, binascii.Error) as error:
-            raise BadPageToken("page_token cannot be read.", next_step="Start again without page_token.") from error
-        if not (isinstance(decoded, list) and len(decoded) == 1 and isinstance(decoded[0], str)):
-            raise BadPageToken("page_token cannot be read.", next_step="Start again without page_token.")
-        after = decoded[0]
-    return PageRequest(min(size or DEFAULT_SIZE, LARGEST_SIZE), after)
+    return PageRequest(min(size or DEFAULT_SIZE, LARGEST_SIZE), _key_of(token) if token else None)
+
+
+def _key_of(token: str) -> str:
+    """The sort key in a token. Raises `BadPageToken` for whatever `page_of` did not make, however it was made up."""
+    bad = BadPageToken("page_token cannot be read.", next_step="Start again without page_token.")
+    if len(token) > LONGEST_TOKEN:  # also keeps nesting below what a JSON parser can take
+        raise bad
+    try:
+        decoded = json.loads(base64.urlsafe_b64decode(token.encode() + b"=" * (-len(token) % 4)))
+        key = decoded[0] if isinstance(decoded, list) and len(decoded) == 1 else None
+        if not isinstance(key, str) or "\0" in key:
+            raise bad
+        key.encode()  # an escaped half of a surrogate pair is a string that no database takes
+    except (ValueError, binascii.Error) as error:
+        raise bad from error
+    return key
 
 
 def page_of(rows: Sequence[Row], request: PageRequest, key: Callable[[Row], str]) -> Page[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from highroad.access.model import SYSTEM, Actor
@@ -48,15 +48,14 @@ def record_push(
     """Remember the new head and queue its run, in one transaction."""
     store.record_head(tx, service.id, pushed.branch, pushed.commit)
     if pushed.old is None:
-        log.append(tx, _event(events.BRANCH_CREATED, service, pushed.branch, {}), who)
-    content = {"repository": {"id": service.id}}
-    log.append(tx, _event(events.CHANGE_MERGED, service, pushed.commit, content, branch=pushed.branch), who)
+        log.append(tx, _event(events.BRANCH_CREATED, service, pushed.branch), who)
+    log.append(tx, _event(events.CHANGE_MERGED, service, pushed.commit, branch=pushed.branch), who)
     return queue_run(tx, log, who, service, pushed, start)
 
 
 def record_branch_deleted(tx: Transaction, log: EventLog, who: Who, service: Service, branch: str) -> None:
     store.record_head(tx, service.id, branch, None)
-    log.append(tx, _event(events.BRANCH_DELETED, service, branch, {}), who)
+    log.append(tx, _event(events.BRANCH_DELETED, service, branch), who)
 
 
 def queue_run(
@@ -134,25 +133,26 @@ def finish_run(
     return True
 
 
-def give_up(tx: Transaction, log: EventLog, id: str, reason: str) -> None:
-    """End a run that its workflow cannot bring to an end."""
+def give_up(tx: Transaction, log: EventLog, id: str, reason: str, start: Start) -> None:
+    """End a run that its workflow cannot bring to an end, and let the next one go."""
     run = store.run(tx, id)
     service = projects.service_by_id(tx, run.service_id) if run else None
-    if run is not None and service is not None:
-        finish_run(tx, log, service, run, ("queued", "running"), "failed", reason, "highroad deploy")
+    if run is None or service is None:
+        return
+    if finish_run(tx, log, service, run, ("queued", "running"), "failed", reason, "highroad deploy"):
+        advance(tx, log, service, run.branch, start)
 
 
 def run_event(
     type: events.EventType, service: Service, run: PipelineRun, *, outcome: str | None = None, errors: str = ""
 ) -> Event:
-    content: dict[str, object] = {"pipelineName": f"{service.project}/{service.name}", "url": ""}
+    content: dict[str, object] = {"pipelineName": f"{service.project}/{service.name}", "uri": f"/runs/{run.id}"}
     if outcome is not None:
         content |= {"outcome": outcome, **({"errors": errors} if errors else {})}
     custom = {"number": run.number, "commit": run.commit, "branch": run.branch}
     return Event(type, run.id, content, project=service.project, service=service.name, chain=run.id, custom=custom)
 
 
-def _event(
-    type: events.EventType, service: Service, subject: str, content: Mapping[str, object], **custom: str
-) -> Event:
+def _event(type: events.EventType, service: Service, subject: str, **custom: str) -> Event:
+    content = {"repository": {"id": service.id}}
     return Event(type, subject, content, project=service.project, service=service.name, custom=dict(custom))

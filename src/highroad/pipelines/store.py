@@ -154,6 +154,10 @@ def list_runs(tx: Transaction, service_id: str, request: PageRequest) -> Page[Pi
     return page_of(rows, request, lambda each: each.id)
 
 
+def run_ids(tx: Transaction, service_id: str) -> list[str]:
+    return [row[0] for row in tx.execute(select(runs.c.id).where(runs.c.service_id == service_id))]
+
+
 def runs_in(
     tx: Transaction, state: RunState, service_id: str | None = None, branch: str | None = None
 ) -> list[PipelineRun]:

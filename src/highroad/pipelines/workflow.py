@@ -16,7 +16,8 @@ from typing import Protocol
 
 from highroad.access.model import SYSTEM
 from highroad.builds.build import Builder
-from highroad.builds.model import BuildRequest
+from highroad.builds.failures import BuildCancelled
+from highroad.builds.model import Artifact, BuildRequest
 from highroad.builds.testing import Tested, run_tests
 from highroad.builds.trees import remove
 from highroad.db.engine import Database, Transaction
@@ -37,11 +38,16 @@ from highroad.workload.detect import detect
 from highroad.workload.source import Source
 
 POLL_SECONDS = 0.25
+TEST_ENVIRONMENT = "pipeline"
+"""Where tests run, as their event says it: in the pipeline's sandbox, which is none of the project's environments."""
 
 
 class Stopped(Conflict):
     code = "run-stopped"
     title = "The run was stopped"
+
+
+_STOPPED = (Stopped, BuildCancelled)
 
 
 class TestsFailed(Invalid):
@@ -110,7 +116,7 @@ class Pipeline:
             run.step("test", self._test, run_id)
             run.step("release", self._release, run_id)
         except (HighroadError, Permanent) as error:
-            run.step("fail", self._fail, run_id, error.detail, error.next_step, isinstance(error, Stopped))
+            run.step("fail", self._fail, run_id, error.detail, error.next_step, isinstance(error, _STOPPED))
 
     # Steps
 
@@ -123,7 +129,7 @@ class Pipeline:
             workload = detect(tree, self._builder.tools().versions())
             with self._db.begin() as tx:
                 store.set_workload(tx, run_id, workload)
-            self._say(run_id, "checkout", f"-----> {record.commit[:7]} {record.message.splitlines()[0][:72]}")
+            self._say(run_id, "checkout", f"-----> {record.commit[:7]} {_title(record)}")
             for line in describe(workload):
                 self._say(run_id, "checkout", f"       {line}")
 
@@ -134,23 +140,23 @@ class Pipeline:
             with self._db.read() as tx:
                 workload = store.workload_of(tx, run_id)
             assert workload is not None, "the step before wrote it"
-            repository = self._repository_of(record.service_id)
+            commit = self._repository_of(record.service_id).commit_info(record.commit)
             source = self._source(run_id)
             if not source.exists():  # taken over by a build that died, or by an earlier life of this machine
                 source = self._fresh_source(record)
             request = BuildRequest(
                 source=source,
-                tree=repository.tree(record.commit),
+                tree=commit.tree,
                 workload=workload,
                 subdirectory=service.path,
-                epoch=int(repository.commit_info(record.commit).committed.timestamp()),
+                epoch=int(commit.committed.timestamp()),
             )
             self._append(record, service, events.BUILD_STARTED, {})
             artifact = self._builder.build(request, lambda line: self._say(run_id, "build", line), cancelled=flag)
             self._refuse_if_stopped(flag)
             with self._db.begin() as tx:
                 store.set_artifact(tx, run_id, artifact)
-                event = _event(events.BUILD_FINISHED, record, service, {"artifactId": artifact.digest})
+                event = _event(events.BUILD_FINISHED, record, service, _made(record, service, artifact))
                 self._log.append(tx, event, SYSTEM)
             remove(self._work / run_id)
 
@@ -177,7 +183,11 @@ class Pipeline:
             with self._db.begin() as tx:
                 if tested.run is not None:
                     store.set_tests(tx, run_id, tested.run)
-                content = {"outcome": "pass" if tested.passed else "fail"}
+                content = {
+                    "outcome": "success" if tested.passed else "failure",
+                    "environment": {"id": TEST_ENVIRONMENT},
+                    "testSuite": {"id": service.id, "name": f"{service.project}/{service.name}"},
+                }
                 event = _event(events.TESTSUITERUN_FINISHED, record, service, content, summary=_summary(tested))
                 self._log.append(tx, event, SYSTEM)
             self._say(run_id, "test", f"       {_summary(tested)}")
@@ -199,7 +209,7 @@ class Pipeline:
             assert artifact is not None, "written by the step build"
             assert workload is not None, "written by the step checkout"
             release = store.add_release(tx, record, artifact, workload)
-            event = _event(events.RELEASE_CREATED, record, service, {"artifactId": artifact.digest})
+            event = _event(events.RELEASE_CREATED, record, service, _made(record, service, artifact))
             self._log.append(tx, event, SYSTEM)
             targets = self._on_release(tx, record, service, release)
             finish_run(tx, self._log, service, record, ("running",), "succeeded", "", "")
@@ -216,12 +226,15 @@ class Pipeline:
             if stopped:
                 final = "superseded" if record.stop == "superseded" else "cancelled"
                 reason, next_step = record.reason, ""
-            finish_run(tx, self._log, service, record, ("running",), final, reason, next_step)
-            advance(tx, self._log, service, record.branch, self._start)
-            self._say(run_id, "release", f" !     Run {record.number} {final}: {reason}")
-            if next_step:
-                self._say(run_id, "release", f" !     {next_step}")
+            if finish_run(tx, self._log, service, record, ("running",), final, reason, next_step):
+                advance(tx, self._log, service, record.branch, self._start)
+                self._tell_end(record, final, reason, next_step)
         remove(self._work / run_id)
+
+    def _tell_end(self, record: PipelineRun, state: RunState, reason: str, next_step: str) -> None:
+        self._say(record.id, "release", f" !     Run {record.number} {state}: {reason}")
+        if next_step:
+            self._say(record.id, "release", f" !     {next_step}")
 
     # What steps share
 
@@ -282,7 +295,7 @@ class _Task:
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         with self._db.begin() as tx:
-            state = "succeeded" if kind is None else "cancelled" if kind is Stopped else "failed"
+            state = "succeeded" if kind is None else "cancelled" if issubclass(kind, _STOPPED) else "failed"
             store.end_task(tx, self._run_id, self._name, state, time.perf_counter() - self._began)  # type: ignore[arg-type]
 
 
@@ -299,6 +312,15 @@ def _event(
         chain=record.id,
         custom={**whole.custom, **custom},
     )
+
+
+def _made(record: PipelineRun, service: Service, artifact: Artifact) -> dict[str, object]:
+    return {"artifactId": events.package_url(service.project, service.name, record.commit, artifact.digest)}
+
+
+def _title(record: PipelineRun) -> str:
+    """The first line of the commit's message, which may be empty."""
+    return next(iter(record.message.splitlines()), "(no message)")[:72]
 
 
 def _summary(tested: Tested) -> str:

@@ -122,7 +122,7 @@ def create_environment(
     _check_branch(branch)
     with _unique(tx, "environment", name):
         environment = store.add_environment(tx, project, name=name, mode=mode, branch=branch)
-    content = {"name": name, "url": ""}
+    content = {"name": name, "uri": f"/projects/{project.name}"}
     log.append(
         tx,
         Event(events.ENVIRONMENT_CREATED, environment.id, content, project=project.name, environment=name),
@@ -140,8 +140,9 @@ def change_environment(
         _check_mode(changes["mode"] or "")
     if "branch" in changes:
         _check_branch(changes["branch"])
-    if changes:
-        store.update_environment(tx, environment.id, **changes)
+    if not changes:
+        return environment
+    store.update_environment(tx, environment.id, **changes)
     changed = store.environment_by_id(tx, environment.id)
     assert changed is not None, "the caller found it in this transaction"
     event = Event(
@@ -164,7 +165,7 @@ def create_service(
     clean = check_path(path)
     with _unique(tx, "service", name):
         service = store.add_service(tx, project, name=name, path=clean)
-    content = {"name": name, "url": ""}
+    content = {"name": name, "owner": project.name, "uri": f"/git/{project.name}/{name}.git"}
     log.append(tx, Event(events.REPOSITORY_CREATED, service.id, content, project=project.name, service=name), actor)
     return service
 
@@ -183,7 +184,8 @@ def change_service(tx: Transaction, log: EventLog, actor: Actor, service: Servic
 
 def check_path(path: str) -> str:
     """A directory inside a repository, normalised, empty for the root. Raises `Invalid` for one that leaves it."""
-    parts = PurePosixPath(path.strip()).parts
+    path = path.strip()
+    parts = PurePosixPath(path).parts
     if path.startswith("/") or ".." in parts or "\0" in path or len(path) > 500:
         raise Invalid(
             f"The path {path[:80]!r} does not stay inside the repository.",

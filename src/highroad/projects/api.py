@@ -175,12 +175,6 @@ def _add_services(api: APIRouter, context: Context) -> None:
     actor_of = Depends(signed_in(context))
     base = "/projects/{project}/services"
 
-    @api.get(base)
-    def list_services(actor: Annotated[Actor, actor_of], project: str) -> Listing[ServiceSummary]:
-        with context.db.read() as tx:
-            found = actions.find_project(tx, actor, project)
-            return Listing(items=[service_answer(context, each) for each in store.list_services(tx, found.id)])
-
     @api.post(base, status_code=201)
     def create_service(actor: Annotated[Actor, actor_of], project: str, body: NewService) -> ServiceSummary:
         """A service and its empty repository; push to `git_url` to deploy."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     Column,
@@ -27,12 +27,15 @@ from highroad.kit.ids import new_id
 from highroad.kit.paging import Page, PageRequest, page_of
 from highroad.projects.model import Domain, Environment, Project, Service, Variable, VariableScope
 
+# What is being deleted keeps its rows until its processes and files are gone; `deleted_at` hides it and frees its name.
 projects = Table(
     "projects",
     metadata,
     Column("id", String(40), primary_key=True),
-    Column("name", String(63), nullable=False, unique=True),
+    Column("name", String(63), nullable=False),
     Column("created_at", String(32), nullable=False),
+    Column("deleted_at", String(32), nullable=False, default=""),
+    UniqueConstraint("name", "deleted_at"),
 )
 environments = Table(
     "environments",
@@ -43,7 +46,8 @@ environments = Table(
     Column("mode", String(16), nullable=False),
     Column("branch", String(200)),
     Column("created_at", String(32), nullable=False),
-    UniqueConstraint("project_id", "name"),
+    Column("deleted_at", String(32), nullable=False, default=""),
+    UniqueConstraint("project_id", "name", "deleted_at"),
 )
 services = Table(
     "services",
@@ -53,7 +57,8 @@ services = Table(
     Column("name", String(63), nullable=False),
     Column("path", String(500), nullable=False),
     Column("created_at", String(32), nullable=False),
-    UniqueConstraint("project_id", "name"),
+    Column("deleted_at", String(32), nullable=False, default=""),
+    UniqueConstraint("project_id", "name", "deleted_at"),
 )
 # An empty environment_id or service_id widens the scope; NULL would escape the unique constraint.
 variables = Table(
@@ -77,6 +82,10 @@ domains = Table(
 )
 
 
+Deletable = Literal["project", "environment", "service"]
+_TABLES: dict[Deletable, Table] = {"project": projects, "environment": environments, "service": services}
+
+
 def add_project(tx: Transaction, name: str) -> Project:
     project = Project(new_id("prj"), name, now())
     tx.execute(insert(projects).values(id=project.id, name=name, created_at=rfc3339(project.created_at)))
@@ -84,12 +93,12 @@ def add_project(tx: Transaction, name: str) -> Project:
 
 
 def project(tx: Transaction, name: str) -> Project | None:
-    row = tx.execute(select(projects).where(projects.c.name == name)).mappings().first()
+    row = tx.execute(select(projects).where(projects.c.name == name, projects.c.deleted_at == "")).mappings().first()
     return _project(row) if row else None
 
 
 def list_projects(tx: Transaction, request: PageRequest) -> Page[Project]:
-    statement = select(projects).order_by(projects.c.name).limit(request.size + 1)
+    statement = select(projects).where(projects.c.deleted_at == "").order_by(projects.c.name).limit(request.size + 1)
     if request.after is not None:
         statement = statement.where(projects.c.name > request.after)
     rows = [_project(row) for row in tx.execute(statement).mappings()]
@@ -119,7 +128,8 @@ def add_environment(tx: Transaction, project: Project, *, name: str, mode: str, 
 
 
 def environment(tx: Transaction, project_id: str, name: str) -> Environment | None:
-    statement = _environments().where(environments.c.project_id == project_id, environments.c.name == name)
+    here = (environments.c.project_id == project_id, environments.c.name == name, environments.c.deleted_at == "")
+    statement = _environments().where(*here)
     row = tx.execute(statement).mappings().first()
     return _environment(row) if row else None
 
@@ -130,7 +140,8 @@ def environment_by_id(tx: Transaction, id: str) -> Environment | None:
 
 
 def list_environments(tx: Transaction, project_id: str) -> list[Environment]:
-    statement = _environments().where(environments.c.project_id == project_id).order_by(environments.c.name)
+    here = (environments.c.project_id == project_id, environments.c.deleted_at == "")
+    statement = _environments().where(*here).order_by(environments.c.name)
     return [_environment(row) for row in tx.execute(statement).mappings()]
 
 
@@ -158,7 +169,8 @@ def add_service(tx: Transaction, project: Project, *, name: str, path: str) -> S
 
 
 def service(tx: Transaction, project_id: str, name: str) -> Service | None:
-    statement = _services().where(services.c.project_id == project_id, services.c.name == name)
+    here = (services.c.project_id == project_id, services.c.name == name, services.c.deleted_at == "")
+    statement = _services().where(*here)
     row = tx.execute(statement).mappings().first()
     return _service(row) if row else None
 
@@ -169,7 +181,7 @@ def service_by_id(tx: Transaction, id: str) -> Service | None:
 
 
 def list_services(tx: Transaction, project_id: str | None = None) -> list[Service]:
-    statement = _services().order_by(projects.c.name, services.c.name)
+    statement = _services().where(services.c.deleted_at == "").order_by(projects.c.name, services.c.name)
     if project_id is not None:
         statement = statement.where(services.c.project_id == project_id)
     return [_service(row) for row in tx.execute(statement).mappings()]
@@ -184,6 +196,31 @@ def remove_service(tx: Transaction, id: str) -> None:
     tx.execute(delete(services).where(services.c.id == id))
 
 
+def mark_deleted(tx: Transaction, kind: Deletable, id: str) -> None:
+    """Hide it, with all that belongs to it; its rows go when its processes and files have gone."""
+    at = rfc3339(now())
+    table = _TABLES[kind]
+    tx.execute(update(table).where(table.c.id == id, table.c.deleted_at == "").values(deleted_at=at))
+    if kind == "project":
+        for inner in (environments, services):
+            mine = (inner.c.project_id == id, inner.c.deleted_at == "")
+            tx.execute(update(inner).where(*mine).values(deleted_at=at))
+
+
+def marked_deleted(tx: Transaction) -> list[tuple[Deletable, str]]:
+    """What waits for its removal."""
+    return [
+        (kind, row[0])
+        for kind, table in _TABLES.items()
+        for row in tx.execute(select(table.c.id).where(table.c.deleted_at != ""))
+    ]
+
+
+def service_ids(tx: Transaction, project_id: str) -> list[str]:
+    """Of all services of a project, also those being deleted."""
+    return [row[0] for row in tx.execute(select(services.c.id).where(services.c.project_id == project_id))]
+
+
 def _at(project_id: str, environment_id: str, service_id: str) -> tuple[Any, ...]:
     return (
         variables.c.project_id == project_id,
@@ -193,18 +230,9 @@ def _at(project_id: str, environment_id: str, service_id: str) -> tuple[Any, ...
 
 
 def set_variable(tx: Transaction, project_id: str, environment_id: str, service_id: str, name: str, value: str) -> None:
-    statement = update(variables).where(*_at(project_id, environment_id, service_id), variables.c.name == name)
-    if tx.execute(statement.values(value=value)).rowcount == 0:
-        tx.execute(
-            insert(variables).values(
-                id=new_id("var"),
-                project_id=project_id,
-                environment_id=environment_id,
-                service_id=service_id,
-                name=name,
-                value=value,
-            )
-        )
+    place = {"project_id": project_id, "environment_id": environment_id, "service_id": service_id, "name": name}
+    statement = tx.insert(variables).values(id=new_id("var"), value=value, **place)
+    tx.execute(statement.on_conflict_do_update(index_elements=list(place), set_={"value": value}))
 
 
 def unset_variable(tx: Transaction, project_id: str, environment_id: str, service_id: str, name: str) -> bool:

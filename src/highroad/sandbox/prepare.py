@@ -177,10 +177,13 @@ def _view(confinement: Confinement, level: Level, layout: _Layout, *, standing: 
     words += [*level.system, *_layered(layout, SYSTEM), "--proc", "/proc", "--dev", "/dev"]
     words += ["--perms", "1777", "--size", str(min(confinement.disk, 64 * 1024**2)), "--tmpfs", "/dev/shm"]  # noqa: S108
     words += ["--perms", "1777", "--size", str(confinement.disk), "--tmpfs", "/tmp"]  # noqa: S108
-    words += ["--perms", "1777", "--dir", HOME, "--dir", "/run", "--dir", "/var", "--symlink", "/tmp", "/var/tmp"]  # noqa: S108
+    words += ["--perms", "1777", "--dir", HOME, "--dir", "/run", "--dir", "/var"]
     kinds = dict.fromkeys(confinement.readable, "--ro-bind") | dict.fromkeys(confinement.writable, "--bind")
     kinds = {path: kind for path, kind in kinds.items() if Path(path).exists() and not _is_system(path)}
-    words += _parents([*kinds, *(each.path for each in confinement.files)])
+    shown = [*kinds, *(each.path for each in confinement.files)]
+    if not any(path.startswith("/var/tmp") for path in shown):  # noqa: S108  # bubblewrap does not mount through links
+        words += ["--symlink", "/tmp", "/var/tmp"]  # noqa: S108
+    words += _parents(shown)
     for path in sorted(kinds, key=lambda each: len(Path(each).parts)):
         words += _layered(layout, (path,)) or [kinds[path], path, path]
     return [*words, *layout.binds, "--remount-ro", "/", "--remount-ro", "/dev", "--chdir", confinement.cwd]

@@ -34,7 +34,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _FETCH_LIMIT = 10 * 1024 * 1024  # bytes of a fetch's wants and haves; as GIT_HTTP_MAX_REQUEST_BUFFER
-_TURN_SECONDS = 30.0
 _KEEPALIVE_SECONDS = 15.0
 _DETACHED = "Highroad is restarting; the run goes on: `highroad status` shows it."
 _RESULT = "application/x-git-receive-pack-result"
@@ -77,12 +76,17 @@ class Unrecorded(HighroadError):
 
 
 class Gateway(Generic[A]):
-    """`push_limit` in bytes after unpacking; `push_seconds` for upload and git; `most` pushes and fetches at once."""
+    """`push_limit` in bytes after unpacking; `push_seconds` for upload and git together. `most` pushes and fetches go
+    on at once, not counting pushes that only watch their run; others wait `turn_seconds`.
+    """
 
-    def __init__(self, gate: Gate[A], *, push_limit: int, push_seconds: float, most: int = 8) -> None:
+    def __init__(
+        self, gate: Gate[A], *, push_limit: int, push_seconds: float, most: int = 8, turn_seconds: float = 30.0
+    ) -> None:
         self._gate = gate
         self._push_limit = push_limit
         self._seconds = push_seconds
+        self._turn_seconds = turn_seconds
         self._turns = asyncio.Semaphore(most)
         self._locks: weakref.WeakValueDictionary[Path, asyncio.Lock] = weakref.WeakValueDictionary()
         self._detached = asyncio.Event()
@@ -288,7 +292,7 @@ class Gateway(Generic[A]):
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         try:
-            await asyncio.wait_for(self._turns.acquire(), _TURN_SECONDS)
+            await asyncio.wait_for(self._turns.acquire(), self._turn_seconds)
         except TimeoutError as error:
             raise GitBusy("Other pushes and fetches are going on.", next_step="Try again in a minute.") from error
         try:

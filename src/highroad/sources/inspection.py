@@ -13,7 +13,7 @@ from pathlib import Path
 
 from highroad.sources import tree as trees
 from highroad.sources.protocol import RefUpdate
-from highroad.sources.repository import Repository, UnknownRevision
+from highroad.sources.repository import Repository
 from highroad.sources.tree import MOST_FILES, Entry, TooManyFiles, UnsafeTree, shown
 
 MOST_BYTES = 100 * 1024 * 1024  # of one file, as at the large forges
@@ -49,17 +49,21 @@ def misplaced_refs(updates: Sequence[RefUpdate]) -> Verdict:
 
 
 def inspect(repository: Repository, updates: Sequence[RefUpdate], quarantine: Path | None) -> Verdict:
-    """Look at the tips a push brings. `quarantine` is the directory of its objects, None when it brought none."""
+    """Look at the branches a push brings. `quarantine` is the directory of its objects, None when it brought none.
+
+    Tags are not looked at: an old project comes with thousands, and what one of them holds is no reason to refuse it.
+    """
     extra = _variables(repository, quarantine)
     base = _known(repository)
     warnings: list[str] = []
     for update in updates:
-        if update.new is None or not _is_commit(repository, update, extra):
+        if update.new is None or update.branch is None:
             continue
-        changed = repository.changes(update.old if update.branch and update.old else base, update.new, extra=extra)
+        changed = repository.changes(update.old or base, update.new, extra=extra)
         verdict = _inspect_tip(repository, update.new, changed, extra)
         if not verdict.accepted:
-            return verdict
+            where = (f"On branch {update.branch}:",) if len(updates) > 1 else ()
+            return Verdict(verdict.reason, where + verdict.lines)
         warnings += [line for line in verdict.lines if line not in warnings]
         base = base or update.new
     return Verdict("", tuple(warnings))
@@ -129,14 +133,3 @@ def _known(repository: Repository) -> str | None:
     if loose.is_file():
         return loose.read_text().strip()
     return repository.ref(branch) if (repository.path / "packed-refs").is_file() else None
-
-
-def _is_commit(repository: Repository, update: RefUpdate, extra: Mapping[str, str]) -> bool:
-    """Git makes sure of it for branches. A tag may name anything; one that names no commit cannot be deployed."""
-    if update.branch or update.new is None:
-        return True
-    try:
-        repository.resolve(update.new, extra=extra)
-    except UnknownRevision:
-        return False
-    return True

@@ -21,7 +21,7 @@ from highroad.sources import tree as trees
 from highroad.sources.git import Git, GitFailed
 from highroad.sources.tree import EMPTY_TREE, LONGEST_TARGET, Entry, NoSuchDirectory
 
-_FORMAT = "%H%x00%an%x00%ae%x00%aI%x00%cI%x00%P%x00%B%x01"
+_FORMAT = "%H%x00%T%x00%an%x00%ae%x00%aI%x00%cI%x00%P%x00%B%x01"
 _LEFTOVERS = ("objects/tmp_objdir-*", "objects/incoming-*", "index-*")
 _LOCKS = ("*.lock", "refs/**/*.lock")
 
@@ -33,9 +33,10 @@ class UnknownRevision(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """`message` is the whole text; `authored` and `committed` are in UTC."""
+    """`message` is the whole text; `authored` and `committed` are in UTC. `tree` is as `Repository.tree` gives it."""
 
     sha: str
+    tree: str
     author: str
     email: str
     authored: datetime
@@ -118,16 +119,15 @@ class Repository:
         chosen = next((name for name in ("main", "master") if name in heads), min(heads))
         self._run("symbolic-ref", "HEAD", f"refs/heads/{chosen}")
 
-    def resolve(self, revision: str, *, extra: Mapping[str, str] | None = None) -> str:
+    def resolve(self, revision: str) -> str:
         """The commit that a branch, tag or (shortened) commit id names. Raises `UnknownRevision`."""
-        asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return self._peeled(revision, "^{commit}")
+
+    def _peeled(self, revision: str, to: str) -> str:
         try:
-            return self._run(*asked, extra=extra).decode().split()[-1]
+            return self._run("rev-parse", "--verify", "--quiet", "--end-of-options", revision + to).decode().split()[-1]
         except GitFailed as error:
-            raise UnknownRevision(
-                f"{revision[:100]!r} names no commit in this repository.",
-                next_step="Push it first, or name a branch, a tag or a commit that `git log` shows.",
-            ) from error
+            raise _unknown(revision) from error
 
     def has(self, commit: str) -> bool:
         try:
@@ -136,14 +136,12 @@ class Repository:
             return False
 
     def commit_info(self, commit: str) -> Commit:
-        """Raises `UnknownRevision`."""
-        return self.log(commit, limit=1)[0]
+        """One commit, in one git process: each push asks several times. Raises `UnknownRevision`."""
+        return self._log(1, f"{commit}^{{commit}}")[0]
 
     def log(self, revision: str, *, limit: int = 50, since: str | None = None) -> list[Commit]:
         """Commits reachable from `revision` (and not from `since`), newest first. Raises `UnknownRevision`."""
-        asked = [self.resolve(revision), *([f"^{self.resolve(since)}"] if since else [])]
-        output = self._run("log", f"--max-count={limit}", f"--format={_FORMAT}", "--encoding=UTF-8", *asked, "--")
-        return [_commit(record) for record in output.decode(errors="replace").split("\x01") if record.strip()]
+        return self._log(limit, self.resolve(revision), *([f"^{self.resolve(since)}"] if since else []))
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """True when `new` contains `old`. A push from `old` to `new` was forced otherwise. Raises `UnknownRevision`."""
@@ -154,10 +152,10 @@ class Repository:
 
         Raises `UnknownRevision`, `NoSuchDirectory`, `UnsafeTree` (the path leads out of the repository).
         """
-        sha = self.resolve(commit)
         directory = trees.inside(subdirectory)
         if not directory:
-            return self._run("rev-parse", f"{sha}^{{tree}}").decode().strip()
+            return self._peeled(commit, "^{commit}^{tree}")
+        sha = self.resolve(commit)
         rows = trees.parse_trees(self._run("ls-tree", "-d", "-z", "--full-tree", sha, "--", directory))
         if directory not in rows:
             raise NoSuchDirectory(
@@ -257,6 +255,14 @@ class Repository:
                 else:
                     leftover.unlink()
 
+    def _log(self, limit: int, *asked: str) -> list[Commit]:
+        options = (f"--max-count={limit}", f"--format={_FORMAT}", "--encoding=UTF-8", "--end-of-options")
+        try:
+            output = self._run("log", *options, *asked, "--")
+        except GitFailed as error:
+            raise _unknown(asked[0].partition("^")[0]) from error
+        return [_commit(record) for record in output.decode(errors="replace").split("\x01") if record.strip()]
+
     def _head(self) -> str:
         return (self.path / "HEAD").read_text().strip().removeprefix("ref: refs/heads/")
 
@@ -269,10 +275,18 @@ class Repository:
         return self.git.run(*arguments, repository=self.path, stdin=stdin, extra=extra)
 
 
+def _unknown(revision: str) -> UnknownRevision:
+    return UnknownRevision(
+        f"{revision[:100]!r} names no commit in this repository.",
+        next_step="Push it first, or name a branch, a tag or a commit that `git log` shows.",
+    )
+
+
 def _commit(record: str) -> Commit:
-    sha, author, email, authored, committed, parents, message = record.lstrip("\n").split("\0", 6)
+    sha, tree, author, email, authored, committed, parents, message = record.lstrip("\n").split("\0", 7)
     return Commit(
         sha=sha,
+        tree=tree,
         author=author,
         email=email,
         authored=parse_rfc3339(authored),

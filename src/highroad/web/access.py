@@ -11,7 +11,7 @@ from highroad.access import actions, store
 from highroad.access.model import SCOPES, Actor, Token, User
 from highroad.access.permissions import require
 from highroad.settings import Settings
-from highroad.web.api import Answer, Body, Instant, Listing, api_router
+from highroad.web.api import SECRET, Answer, Body, Instant, Listing, api_router
 from highroad.web.auth import client_address, origin_of, signed_in
 from highroad.web.context import Context
 
@@ -122,7 +122,7 @@ def router(context: Context) -> APIRouter:
 
 
 def _add_sign_in(api: APIRouter, context: Context) -> None:
-    @api.post("/sign-in")
+    @api.post("/sign-in", dependencies=[SECRET])
     def sign_in(request: Request, body: SignIn) -> SignedIn:
         """A token for an email address and a password."""
         user = actions.check_password(
@@ -133,7 +133,7 @@ def _add_sign_in(api: APIRouter, context: Context) -> None:
             address=client_address(request),
             origin=origin_of(request),
         )
-        scopes = tuple(SCOPES) if user.admin else ("read", "write", "git")
+        scopes = tuple(scope for scope in SCOPES if scope in actions.scopes_of(user))
         with context.db.begin() as tx:
             name = body.name.strip() or "signed in with a password"
             _, secret = actions.issue_token(
@@ -141,7 +141,7 @@ def _add_sign_in(api: APIRouter, context: Context) -> None:
             )
         return SignedIn(token=secret, actor=_user(user))
 
-    @api.post("/logins", status_code=201)
+    @api.post("/logins", status_code=201, dependencies=[SECRET])
     def ask_login(body: LoginRequest) -> LoginAnswer:
         """Ask to be signed in by a person in the portal, as RFC 8628 does for devices."""
         with context.db.begin() as tx:
@@ -155,7 +155,12 @@ def _add_sign_in(api: APIRouter, context: Context) -> None:
             interval=1.0,
         )
 
-    @api.post("/logins/{id}/token", response_model=SignedIn, responses={202: {"description": "Nobody decided yet."}})
+    @api.post(
+        "/logins/{id}/token",
+        response_model=SignedIn,
+        responses={202: {"description": "Nobody decided yet."}},
+        dependencies=[SECRET],
+    )
     def collect_login(id: str, body: LoginSecret) -> SignedIn | Response:
         """The token of an approved login; 202 while it waits."""
         with context.db.begin() as tx:
@@ -193,11 +198,12 @@ def _add_me(api: APIRouter, context: Context) -> None:
 
     @api.get("/tokens")
     def list_tokens(actor: Annotated[Actor, actor_of]) -> Listing[TokenAnswer]:
+        """One's own tokens, without their secrets; also those that were revoked or have expired."""
         require(actor, "self:read")
         with context.db.read() as tx:
             return Listing(items=[_token(each) for each in store.list_tokens(tx, actor.id)])
 
-    @api.post("/tokens", status_code=201)
+    @api.post("/tokens", status_code=201, dependencies=[SECRET])
     def create_token(actor: Annotated[Actor, actor_of], body: NewToken) -> IssuedToken:
         """A further token, with scopes among one's own. Its secret is shown this once."""
         with context.db.begin() as tx:
@@ -218,11 +224,12 @@ def _add_users(api: APIRouter, context: Context) -> None:
 
     @api.get("/users")
     def list_users(actor: Annotated[Actor, actor_of]) -> Listing[UserAnswer]:
+        """Everybody who may sign in, or once might."""
         require(actor, "user:read")
         with context.db.read() as tx:
             return Listing(items=[_user(each) for each in store.list_users(tx)])
 
-    @api.post("/users", status_code=201)
+    @api.post("/users", status_code=201, dependencies=[SECRET])
     def create_user(actor: Annotated[Actor, actor_of], body: NewUser) -> InvitedUser:
         """Invite somebody: the answer holds a one-time link to sign in with, valid a day."""
         with context.db.begin() as tx:
@@ -230,7 +237,7 @@ def _add_users(api: APIRouter, context: Context) -> None:
             secret = actions.make_link(tx, actor, user.id)
         return InvitedUser(**_user(user).model_dump(mode="python"), sign_in_link=link_url(context.settings, secret))
 
-    @api.post("/users/{id}/sign-in-link", status_code=201)
+    @api.post("/users/{id}/sign-in-link", status_code=201, dependencies=[SECRET])
     def make_link(actor: Annotated[Actor, actor_of], id: str) -> SignInLink:
         """A new one-time link for somebody who cannot sign in."""
         with context.db.begin() as tx:

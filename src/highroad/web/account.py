@@ -136,7 +136,7 @@ def _add_users(pages: APIRouter, context: Context) -> None:
             if not allowed(visit.actor, "user:write"):
                 raise  # the page that would say so is not theirs to see either
             return _users(visit, visit.refusal("invite", error))
-        return _users(visit, link=link_url(context, secret), link_for=user.email)
+        return _users(visit, link=link_url(context.settings, secret), link_for=user.email)
 
 
 def _add_user_changes(pages: APIRouter, context: Context) -> None:
@@ -147,7 +147,7 @@ def _add_user_changes(pages: APIRouter, context: Context) -> None:
         with context.db.begin() as tx:
             secret = actions.make_link(tx, visit.actor, id)
             user = store.user(tx, id)
-        return _users(visit, link=link_url(context, secret), link_for=user.email if user else "")
+        return _users(visit, link=link_url(context.settings, secret), link_for=user.email if user else "")
 
     @pages.post("/users/{id}")
     def change_user(visit: Annotated[Visit, visitor], id: str) -> Response:

@@ -1,4 +1,4 @@
-"""What the slices' HTTP modules share: paging parameters, a page as JSON, the router with our route class, instants."""
+"""What the slices' HTTP modules share: bodies, answers, paging, instants, and the router with our route class."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, ConfigDict, PlainSerializer, model_validator
 
 from highroad.kit.clock import rfc3339
 from highroad.kit.paging import Page, PageRequest, page_request
-from highroad.web.routes import ApiRoute
+from highroad.web.problems import PROBLEMS
+from highroad.web.routes import NOT_KEPT, ApiRoute
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
@@ -24,6 +25,21 @@ class Body(BaseModel):
     """A request: unknown fields are refused, because a misspelt one that is ignored surprises more."""
 
     model_config = ConfigDict(extra="forbid", str_max_length=100_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_nul(cls, data: Any) -> Any:
+        if _has_nul(data):
+            raise ValueError("a text has a NUL character, which no database and no environment can hold")
+        return data
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_has_nul(key) or _has_nul(each) for key, each in value.items())
+    return isinstance(value, list) and any(_has_nul(each) for each in value)
 
 
 class Answer(BaseModel):
@@ -39,8 +55,16 @@ class Listing(BaseModel, Generic[Item]):
     next_page_token: str | None = None
 
 
+def _keep_nothing(response: Response) -> None:
+    response.headers["Cache-Control"] = NOT_KEPT
+
+
+SECRET = Depends(_keep_nothing)
+"""The dependency of a route whose answer holds a secret: nobody on the way stores it, and neither do we."""
+
+
 def api_router(tag: str) -> APIRouter:
-    return APIRouter(prefix="/api/v1", tags=[tag], route_class=ApiRoute)
+    return APIRouter(prefix="/api/v1", tags=[tag], route_class=ApiRoute, responses=PROBLEMS)
 
 
 def paging(

@@ -34,7 +34,7 @@ def client_address(request: Request) -> str:
 
 
 def origin_of(request: Request) -> Origin:
-    return "cli" if request.headers.get("user-agent", "").startswith("highroad-cli/") else "api"
+    return "cli" if request.headers.get("user-agent", "").startswith("highroad/") else "api"
 
 
 def bearer(request: Request) -> str | None:

@@ -90,6 +90,8 @@ def _environment() -> Environment:
         when=lambda instant: words.time_element(instant, now()),
     )
     environment.globals.update(asset=asset, version=__version__)
+    # A global, because a block does not see what the layout above it imports.
+    environment.globals["parts"] = environment.get_template("parts.html").module
     return environment
 
 

@@ -6,7 +6,8 @@ An error that is not ours becomes a 500 with an id; what happened stands in the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,6 +19,37 @@ from highroad.kit.ids import new_id
 
 TYPES = "https://highroad.dev/problems/"
 MEDIA_TYPE = "application/problem+json"
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "Problem details (RFC 9457). `code` is stable; `next_step` says what to do about it.",
+    "required": ["type", "title", "status", "detail", "instance", "code", "next_step"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string", "format": "uri-reference"},
+        "code": {"type": "string"},
+        "next_step": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "JSON pointer to the wrong field."},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "The request cannot be carried out; `code` says why.", "content": _CONTENT},
+    "5XX": {"description": "Highroad cannot carry it out at the moment.", "content": _CONTENT},
+}
+"""What every operation of the API documents as its failures; `document` adds the schema that they point to."""
 logger = logging.getLogger(__name__)
 
 
@@ -55,8 +87,8 @@ def problem(error: HighroadError, instance: str) -> dict[str, object]:
     return document | error.extra
 
 
-def problem_response(error: HighroadError, request: Request) -> Response:
-    headers = {}
+def problem_response(error: HighroadError, request: Request, given: Mapping[str, str] | None = None) -> Response:
+    headers = dict(given or {})
     if error.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="Highroad"'
     if "retry_after" in error.extra:
@@ -67,13 +99,18 @@ def problem_response(error: HighroadError, request: Request) -> Response:
 def from_validation(error: RequestValidationError) -> HighroadError:
     """FastAPI's complaint in our form. Inputs are never repeated: they may hold a secret."""
     errors = [
-        FieldError("/" + "/".join(str(part) for part in each["loc"] if part != "body"), str(each["msg"]))
-        for each in error.errors()
+        FieldError(_pointer(each["loc"]), str(each["msg"]).removeprefix("Value error, ")) for each in error.errors()
     ]
     if any(each["type"] == "json_invalid" for each in error.errors()):
         return Malformed("The body is not JSON.", next_step="Send a JSON object with Content-Type application/json.")
     text = "; ".join(f"{each.pointer}: {each.detail}" for each in errors)
     return BadRequestBody(text[:1000], next_step="See /api/v1/docs for what this address takes.", errors=errors)
+
+
+def _pointer(place: Sequence[int | str]) -> str:
+    """`("body", "counts", "web")` as `/counts/web`: of a body its JSON pointer, of a parameter its name."""
+    parts = [str(part).replace("~", "~0").replace("/", "~1")[:200] for part in place[1:]]
+    return "".join(f"/{part}" for part in parts)
 
 
 def is_page(request: Request) -> bool:
@@ -101,16 +138,30 @@ def unexpected(error: Exception, path: str) -> HighroadError:
     )
 
 
+def document(app: FastAPI) -> None:
+    """Add the schema of a problem to the app's OpenAPI document."""
+    without = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        described = without()
+        described.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+        return described
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation of "Extending OpenAPI" has it
+
+
 ErrorPage = Callable[[Request, HighroadError], Awaitable[Response]]
 
 
 def install(app: FastAPI, *, page: ErrorPage | None = None) -> None:
     """Render every error of this app: by `page` where people look (`pages.error_page`), else as a problem document."""
 
-    async def answer(request: Request, error: HighroadError) -> Response:
+    document(app)
+
+    async def answer(request: Request, error: HighroadError, headers: Mapping[str, str] | None = None) -> Response:
         if page is not None and is_page(request):
             return await page(request, error)
-        return problem_response(error, request)
+        return problem_response(error, request, headers)
 
     @app.exception_handler(HighroadError)
     async def _ours(request: Request, error: HighroadError) -> Response:
@@ -122,7 +173,7 @@ def install(app: FastAPI, *, page: ErrorPage | None = None) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        return await answer(request, from_http(error, request))
+        return await answer(request, from_http(error, request), error.headers)
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> Response:

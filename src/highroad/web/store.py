@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Column, Integer, String, Table, Text, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Column, Integer, String, Table, Text, delete, select, update
 
 from highroad.db.engine import Transaction, metadata
 from highroad.kit.clock import now, rfc3339
@@ -19,7 +18,7 @@ idempotency_keys = Table(
     metadata,
     Column("key", String(64), primary_key=True),
     Column("request", String(64), nullable=False),
-    Column("created_at", String(32), nullable=False),
+    Column("created_at", String(32), nullable=False, index=True),
     Column("status", Integer),
     Column("body", Text),
 )
@@ -36,16 +35,16 @@ def take_key(tx: Transaction, key: str, request: str) -> dict[str, Any] | None:
             idempotency_keys.c.created_at < abandoned,
         )
     )
-    try:
-        with tx.connection.begin_nested():
-            tx.execute(insert(idempotency_keys).values(key=key, request=request, created_at=rfc3339(now())))
-    except IntegrityError:
-        row = tx.execute(select(idempotency_keys).where(idempotency_keys.c.key == key)).mappings().one()
-        return dict(row)
-    return None
+    claim = tx.insert(idempotency_keys).values(key=key, request=request, created_at=rfc3339(now()))
+    if tx.execute(claim.on_conflict_do_nothing()).rowcount == 1:
+        return None
+    row = tx.execute(select(idempotency_keys).where(idempotency_keys.c.key == key)).mappings().first()
+    # It may have been given back since the claim was refused: then the first request ended at this moment.
+    return dict(row) if row else {"request": request, "status": None, "body": None}
 
 
-def keep_answer(tx: Transaction, key: str, status: int, body: str) -> None:
+def keep_answer(tx: Transaction, key: str, status: int, body: str | None) -> None:
+    """`body` None: the request was carried out, but what it answered is not to be kept."""
     tx.execute(update(idempotency_keys).where(idempotency_keys.c.key == key).values(status=status, body=body))
 
 

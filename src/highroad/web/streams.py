@@ -7,6 +7,7 @@ what it gave, and waits for the bell. `Last-Event-ID` resumes anywhere, also on 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,9 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from highroad.errors import Unauthenticated
 from highroad.kit.bell import Bell
+from highroad.web.auth import signed_in
 
 PING_SECONDS = 15.0
 POLL_SECONDS = 1.0
@@ -46,32 +49,44 @@ def wants_stream(request: Request) -> bool:
 
 
 def stream(request: Request, bell: Bell, read: Reader, *, poll: float = POLL_SECONDS) -> StreamingResponse:
-    """`poll` bounds how late a change made without our bell (another process, an app's log) is seen, in seconds."""
+    """`poll` bounds how late a change made without our bell (another process, an app's log) is seen, in seconds.
+
+    Blocks for the first read, so that a cursor which cannot be read is an ordinary error and not a broken stream.
+    """
     cursor = request.headers.get("last-event-id") or request.query_params.get("cursor")
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(bell, read, cursor, poll), headers=headers, media_type=MEDIA_TYPE)
+    still = signed_in(request.app.state.context)
+    seen = bell.rung
+    text = _events(bell, read, read(cursor), seen, poll, lambda: still(request))
+    return StreamingResponse(text, headers=headers, media_type=MEDIA_TYPE)
 
 
-async def _events(bell: Bell, read: Reader, cursor: str | None, poll: float) -> AsyncIterator[str]:
-    quiet = 0.0
+async def _events(
+    bell: Bell, read: Reader, piece: Piece, seen: int, poll: float, still: Callable[[], object]
+) -> AsyncIterator[str]:
+    """`piece` was read when the bell had rung `seen` times. `still` raises `Unauthenticated` when the reader's token or
+    session has ended; then the stream ends too."""
+    checked = time.monotonic()
     yield ": connected\n\n"
     while True:
-        seen = bell.rung
-        piece = await run_in_threadpool(read, cursor)
-        cursor = piece.cursor
         if piece.messages:
-            quiet = 0.0
-            yield "".join(_frame(message, cursor) for message in piece.messages)
-            if not piece.ended:
-                continue
+            # Only the last message carries the cursor: who is cut off inside a piece gets all of it again, not a gap.
+            *before, last = piece.messages
+            yield "".join(_frame(each) for each in before) + f"id: {piece.cursor}\n{_frame(last)}"
         if piece.ended:
             return
-        await bell.wait_async(seen, poll)
-        quiet += poll
-        if quiet >= PING_SECONDS:
-            quiet = 0.0
+        if not piece.messages:
+            await bell.wait_async(seen, poll)
+        if time.monotonic() - checked >= PING_SECONDS:
+            checked = time.monotonic()
+            try:
+                await run_in_threadpool(still)
+            except Unauthenticated:
+                return
             yield ": ping\n\n"
+        seen = bell.rung
+        piece = await run_in_threadpool(read, piece.cursor)
 
 
-def _frame(message: Message, cursor: str) -> str:
-    return f"id: {cursor}\nevent: {message.kind}\ndata: {json.dumps(message.data, separators=(',', ':'))}\n\n"
+def _frame(message: Message) -> str:
+    return f"event: {message.kind}\ndata: {json.dumps(message.data, separators=(',', ':'))}\n\n"

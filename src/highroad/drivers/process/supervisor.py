@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -168,7 +169,7 @@ class Supervisor:
 
     def statuses(self, names: Sequence[str] = ()) -> list[Status]:
         """These programs' processes, or everybody's. Unknown ones are absent. Raises `Temporary`."""
-        return [_status(each) for each in self._call("observe", list(names))]
+        return [_status(each) for each in json.loads(str(self._call("observe", list(names))))]
 
     def defined(self) -> list[str]:
         """Names of all programs written down."""
@@ -176,9 +177,8 @@ class Supervisor:
 
     # Inside
 
-    def _call(self, method: str, *arguments: object) -> list[dict[str, object]]:
-        answer: list[dict[str, object]] = rpc.call(self.socket, f"highroad.{method}", *arguments)
-        return answer
+    def _call(self, method: str, *arguments: object) -> object:
+        return rpc.call(self.socket, f"highroad.{method}", *arguments)
 
     def _wait_stopped(self, names: Sequence[str], grace: float) -> None:
         if not names or self._wait_young(names, grace) or _wait(lambda: not self._unstopped(names), grace):

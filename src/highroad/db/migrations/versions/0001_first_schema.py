@@ -14,9 +14,9 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("type", sa.String(length=120), nullable=False),
-        sa.Column("subject", sa.String(length=120), nullable=False),
+        sa.Column("subject", sa.String(length=300), nullable=False),
         sa.Column("time", sa.String(length=32), nullable=False),
-        sa.Column("actor", sa.String(length=120), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
         sa.Column("origin", sa.String(length=16), nullable=False),
         sa.Column("project", sa.String(length=63), nullable=True),
         sa.Column("service", sa.String(length=63), nullable=True),
@@ -44,13 +44,15 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_idempotency_keys")),
     )
+    op.create_index(op.f("ix_idempotency_keys_created_at"), "idempotency_keys", ["created_at"], unique=False)
     op.create_table(
         "projects",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("name", sa.String(length=63), nullable=False),
         sa.Column("created_at", sa.String(length=32), nullable=False),
+        sa.Column("deleted_at", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
-        sa.UniqueConstraint("name", name=op.f("uq_projects_name")),
+        sa.UniqueConstraint("name", "deleted_at", name=op.f("uq_projects_name")),
     )
     op.create_table(
         "users",
@@ -72,11 +74,12 @@ def upgrade() -> None:
         sa.Column("mode", sa.String(length=16), nullable=False),
         sa.Column("branch", sa.String(length=200), nullable=True),
         sa.Column("created_at", sa.String(length=32), nullable=False),
+        sa.Column("deleted_at", sa.String(length=32), nullable=False),
         sa.ForeignKeyConstraint(
             ["project_id"], ["projects.id"], name=op.f("fk_environments_project_id_projects"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_environments")),
-        sa.UniqueConstraint("project_id", "name", name=op.f("uq_environments_project_id")),
+        sa.UniqueConstraint("project_id", "name", "deleted_at", name=op.f("uq_environments_project_id")),
     )
     op.create_table(
         "logins",
@@ -99,11 +102,12 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=63), nullable=False),
         sa.Column("path", sa.String(length=500), nullable=False),
         sa.Column("created_at", sa.String(length=32), nullable=False),
+        sa.Column("deleted_at", sa.String(length=32), nullable=False),
         sa.ForeignKeyConstraint(
             ["project_id"], ["projects.id"], name=op.f("fk_services_project_id_projects"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_services")),
-        sa.UniqueConstraint("project_id", "name", name=op.f("uq_services_project_id")),
+        sa.UniqueConstraint("project_id", "name", "deleted_at", name=op.f("uq_services_project_id")),
     )
     op.create_table(
         "sessions",

@@ -1,0 +1,20 @@
+"""The portal's pages about what runs: projects, services, runs, deployments and app logs. `app` calls `router`.
+
+A page renders everything on the server; `portal.js` fetches the same page again when its stream tells of a change, and
+replaces the parts that differ. So there is one rendering of each thing, and a page works without the script too.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from highroad.deployments.desk import Desk
+from highroad.deployments.pages import actions, configuration, deployment, logs, project, run, service
+from highroad.web.pages import page_router
+
+
+def router(desk: Desk) -> APIRouter:
+    pages = page_router()
+    for module in (project, service, actions, configuration, run, deployment, logs):
+        pages.include_router(module.router(desk))
+    return pages
