@@ -66,28 +66,33 @@ def server(programs: Path) -> Iterator[str]:
 
 
 @contextmanager
-def database(server_url: str) -> Iterator[str]:
-    """A new, empty database on the server, dropped at the end."""
-    url = create(server_url)
+def database(server_url: str, *, template: str = "template1") -> Iterator[str]:
+    """A new database on the server, dropped at the end: empty, or a copy of the database of that name."""
+    url = create(server_url, template=template)
     try:
         yield url
     finally:
         drop(url)
 
 
-def create(server_url: str) -> str:
-    """The URL of a new, empty database; `drop` it afterwards."""
+def create(server_url: str, *, template: str = "template1") -> str:
+    """The URL of a new database, empty or a copy of `template`; `drop` it afterwards."""
     name = f"test_{uuid4().hex[:12]}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
     return server_url.replace("/postgres?", f"/{name}?")
 
 
 def drop(url: str) -> None:
     """Drop a database that `create` made, whoever is still connected to it."""
-    name = url.partition("@/")[2].partition("?")[0]
+    name = name_of(url)
     with psycopg.connect(url.replace(f"/{name}?", "/postgres?"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def name_of(url: str) -> str:
+    """The database's name, as it can be a `template`."""
+    return url.partition("@/")[2].partition("?")[0]
 
 
 def _server_user() -> tuple[int, int] | None:

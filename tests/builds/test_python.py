@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,45 @@ def test_code_of_packages_never_runs_where_the_shared_cache_is_writable(yard: Ya
     seen = next(yard.builder.dependencies.root.glob("*/venv/lib/*/site-packages/seen.txt")).read_text()
     assert "partial" in seen
     assert "'uv'" not in seen
+
+
+def test_a_package_without_a_wheel_is_built_from_source(yard: Yard) -> None:
+    yard.sdist("tiny", backend=BACKEND)
+    artifact = yard.build({"requirements.txt": "tiny\n"})
+    assert installed_packages(entry(yard, artifact)) == ("tiny==1",)
+    assert any("no wheel for this machine" in line for line in yard.lines)
+
+
+@pytest.mark.parametrize(
+    "requirements",
+    [
+        "evil\n",
+        "--only-binary :none:\nevil\n",
+        "--no-binary evil\nevil\n",
+        "--only-\\\nbinary=:none:\nevil\n",
+        "--only-binary \\\n  :none:\nevil\n",
+        "-r more.txt\n",
+        "-rmore.txt\n",
+        "--requirement=more.txt\n",
+        "   -c more.txt\nevil\n",
+    ],
+)
+def test_no_option_of_a_repository_has_code_run_near_the_cache(yard: Yard, requirements: str) -> None:
+    """The build of this source distribution would write into the shared cache."""
+    yard.sdist("evil", backend="import os; open(os.environ['UV_CACHE_DIR'] + '/poisoned', 'w').close()\n" + BACKEND)
+    settings = "[tool.uv]\nno-build = false\n[tool.uv.pip]\nno-build = false\nonly-binary = [':none:']\n"
+    files = {"more.txt": "--only-binary :none:\nevil\n", "pyproject.toml": settings, "uv.toml": "no-build = false\n"}
+    with suppress(failures.BuildFailed):  # uv refuses some of these spellings
+        yard.build({**files, "requirements.txt": requirements})
+    assert "poisoned" not in {path.name for path in yard.builder.dependencies.cache("uv").iterdir()}
+
+
+def test_a_repository_cannot_redirect_the_installation(yard: Yard) -> None:
+    yard.wheel("tiny")
+    target = yard.builder.dependencies.cache("uv") / "elsewhere"
+    artifact = yard.build({"requirements.txt": "tiny\n", "pyproject.toml": f"[tool.uv.pip]\ntarget = '{target}'\n"})
+    assert not target.exists()
+    assert installed_packages(entry(yard, artifact)) == ("tiny==1.0",)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -92,6 +94,17 @@ class Yard:
         with zipfile.ZipFile(self.wheels / f"{name}-{version}-py3-none-any.whl", "w") as archive:
             for path, text in {**content, f"{info}/RECORD": record}.items():
                 archive.writestr(path, text)
+
+    def sdist(self, name: str, *, backend: str) -> None:
+        """Make a source distribution that builds with `backend`."""
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n"
+        files = {"PKG-INFO": metadata, "pyproject.toml": BUILT.replace("hello", name)}
+        files["backend.py"] = backend.replace("hello-1", f"{name}-1").replace("Name: hello", f"Name: {name}")
+        with tarfile.open(self.wheels / f"{name}-1.tar.gz", "w:gz") as archive:
+            for path, text in {**files, "hello.py": ""}.items():
+                member = tarfile.TarInfo(f"{name}-1/{path}")
+                member.size = len(text.encode())
+                archive.addfile(member, io.BytesIO(text.encode()))
 
     def leftovers(self) -> list[str]:
         """What an unfinished build would leave: trash, partial entries, places without a mark."""

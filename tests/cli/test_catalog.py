@@ -12,7 +12,7 @@ def test_projects_are_listed(signed_in: Canned, highroad: Highroad) -> None:
     signed_in.answer(
         "GET", "/projects", {"items": [{"name": "shop", "services": [{"name": "web"}], "environments": []}]}
     )
-    assert highroad("projects").out.splitlines()[1].split() == ["shop", "web", "-"]
+    assert highroad("projects").out.splitlines()[1].split() == ["shop", "-"]
 
 
 def test_services_are_listed_with_their_placements(signed_in: Canned, highroad: Highroad) -> None:

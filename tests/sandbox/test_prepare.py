@@ -84,7 +84,7 @@ def test_an_ordinary_user_is_kept_apart_too(level: Level, settings: Settings, ar
         shutil.rmtree(readable)
     if "user namespace" in ended.stderr or "uid map" in ended.stderr:
         pytest.skip("this machine gives ordinary users no user namespaces")
-    assert ended.stdout.splitlines()[:1] == ["the app"]
+    assert ended.stdout.splitlines()[:1] == ["the app"], ended.stderr
     assert "pytest" not in ended.stdout
     assert "'/q': Read-only file system" in ended.stderr
     assert "No such file" in ended.stderr

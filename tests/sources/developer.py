@@ -81,8 +81,12 @@ class Served:
 
 
 @contextmanager
-def serving(gate: ScriptedGate, *, push_limit: int = 64 * 1024**2, push_seconds: float = 60.0) -> Iterator[Served]:
-    gateway = Gateway(gate, push_limit=push_limit, push_seconds=push_seconds)
+def serving(
+    gate: ScriptedGate, *, push_limit: int = 64 * 1024**2, push_seconds: float = 60.0, most: int = 8
+) -> Iterator[Served]:
+    gateway = Gateway(
+        gate, push_limit=push_limit, push_seconds=push_seconds, most=most, turn_seconds=PATIENCE if most else 0.1
+    )
     config = uvicorn.Config(
         Starlette(routes=[Mount("/git", gateway)]), log_config=None, lifespan="off", timeout_graceful_shutdown=1
     )
@@ -143,6 +147,16 @@ class Developer:
         done = self.try_git(*arguments, stdin=stdin, cwd=cwd)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """A command under way, in a session of its own; read its stderr or `communicate`."""
+        return subprocess.Popen(
+            ["git", *arguments],
+            cwd=self.clone,
+            env=self.environment,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     def commit(self, files: dict[str, str | bytes], message: str = "Change") -> str:
         for name, content in files.items():

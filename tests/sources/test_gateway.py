@@ -6,9 +6,12 @@ import gzip
 import os
 import signal
 import subprocess
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +29,14 @@ def ask(
     text = answer.read().decode(errors="replace")
     connection.close()
     return answer.status, {name.lower(): value for name, value in answer.getheaders()}, text
+
+
+@contextmanager
+def killing(process: subprocess.Popen[str]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        process.kill()
 
 
 def bearer(token: str = TOKEN) -> dict[str, str]:
@@ -166,12 +177,7 @@ def test_a_push_from_a_shallow_clone_says_how_to_complete_it(served: Served, dev
 
 def test_two_pushes_to_two_branches_at_once_are_both_recorded(served: Served, developer: Developer) -> None:
     developer.commit({"app.py": "1"})
-    command = ["git", "push", served.url()]
-    names = [f"main:b{number}" for number in range(4)]
-    pushes = [
-        subprocess.Popen([*command, n], cwd=developer.clone, env=developer.environment, stderr=subprocess.PIPE)
-        for n in names
-    ]
+    pushes = [developer.start("push", served.url(), f"main:b{number}") for number in range(4)]
     for push in pushes:
         push.communicate(timeout=30)
     assert [push.returncode for push in pushes] == [0, 0, 0, 0]
@@ -183,13 +189,7 @@ def test_of_two_pushes_to_one_branch_at_once_each_move_is_recorded_in_its_order(
 ) -> None:
     commits = [developer.commit({"app.py": str(number)}) for number in range(4)]
     developer.git("push", "highroad", f"{commits[0]}:refs/heads/main")
-    command = ["git", "push", "--force", served.url()]
-    pushes = [
-        subprocess.Popen(
-            [*command, f"{c}:refs/heads/main"], cwd=developer.clone, env=developer.environment, stderr=subprocess.PIPE
-        )
-        for c in commits[1:]
-    ]
+    pushes = [developer.start("push", "--force", served.url(), f"{c}:refs/heads/main") for c in commits[1:]]
     for push in pushes:
         push.communicate(timeout=30)
     moves = [updates[0] for updates in served.gate.pushes]
@@ -200,13 +200,7 @@ def test_of_two_pushes_to_one_branch_at_once_each_move_is_recorded_in_its_order(
 def test_leaving_a_push_closes_its_lines_and_keeps_the_change(served: Served, developer: Developer) -> None:
     commit = developer.commit({"app.py": "1"})
     served.gate.held = True
-    push = subprocess.Popen(
-        ["git", "push", "highroad", "main"],
-        cwd=developer.clone,
-        env=developer.environment,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    push = developer.start("push", "highroad", "main")
     assert push.stderr is not None
     while b"live" not in push.stderr.readline():
         assert push.poll() is None
@@ -239,6 +233,48 @@ def test_a_shutdown_that_loses_patience_still_ends_open_pushes_well(
         eventually(lambda: running.gate.pushes, "the push did not arrive")
     push.join(20)
     assert "remote: Highroad is restarting; the run goes on" in answers[0]
+
+
+def test_a_server_with_its_hands_full_says_so(repository: Repository) -> None:
+    with serving(ScriptedGate(repository), most=0) as busy:
+        status, headers, text = ask(busy, "GET", "/git/shop/web.git/info/refs?service=git-upload-pack", bearer())
+    assert (status, headers["retry-after"]) == (503, "30")
+    assert "Try again in a minute." in text
+
+
+SERVER = """
+import sys, time
+from pathlib import Path
+from highroad.sources.git import install
+from highroad.sources.repository import Repository
+from tests.sources.developer import ScriptedGate, serving
+with serving(ScriptedGate(Repository(Path(sys.argv[1]), install(Path(sys.argv[2]))), held=True)) as running:
+    print(running.url(), flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_control_plane_ends_the_push_and_keeps_the_commit(
+    repository: Repository, developer: Developer
+) -> None:
+    commit = developer.commit({"app.py": "1"})
+    root = Path(__file__).parents[2]
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(repository.path), str(repository.git.home)],
+        env={"PYTHONPATH": f"{root}:{root / 'src'}", "PATH": os.environ["PATH"]},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with server, killing(server):
+        assert server.stdout is not None
+        push = developer.start("push", server.stdout.readline().strip(), "main")
+        assert push.stderr is not None
+        while b"live" not in push.stderr.readline():
+            assert push.poll() is None
+        server.kill()
+        push.communicate(timeout=20)
+    assert repository.heads() == {"main": commit}
+    repository.git.run("fsck", "--strict", repository=repository.path)
 
 
 def test_an_error_of_the_run_is_shown_and_the_commit_stays(served: Served, developer: Developer) -> None:

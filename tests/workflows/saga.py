@@ -49,18 +49,22 @@ def _nothing(_directory: Path) -> None:
 class Saga:
     """A workflow and the world it works on, both reached through a directory alone, as after a restart.
 
+    `subject_id` names what it works on, in every world alike or read from each after it was prepared.
     `prepare` makes the world in an empty directory. `build` makes what a new process would: an engine on it, with the
     workflow registered and the observer passed on, not launched. `converged` asserts the world after the run was
     disturbed and went on; `put_back` asserts it after a step failed for good. `tidy` stops what still runs there.
     """
 
     workflow: str
-    subject_id: str
+    subject_id: str | Callable[[Path], str]
     build: Callable[[Path, Observer], Engine]
     converged: Callable[[Path], None]
     put_back: Callable[[Path], None]
     prepare: Callable[[Path], None] = _nothing
     tidy: Callable[[Path], None] = _nothing
+
+    def subject_in(self, world: Path) -> str:
+        return self.subject_id if isinstance(self.subject_id, str) else self.subject_id(world)
 
 
 def steps_of(saga: Saga, directory: Path) -> list[str]:
@@ -88,7 +92,7 @@ def every_step_dies(saga: Saga, directory: Path, *, positions: Collection[int] |
             engine = saga.build(world, fault)
             try:
                 engine.launch()
-                engine.start(saga.workflow, saga.subject_id)
+                engine.start(saga.workflow, saga.subject_in(world))
                 assert fault.fired.wait(PATIENCE), f"{case}: the step was not reached"
             finally:
                 engine.destroy()
@@ -142,8 +146,8 @@ def _finish(saga: Saga, world: Path, observer: Observer) -> None:
     engine = saga.build(world, observer)
     try:
         engine.launch()
-        engine.start(saga.workflow, saga.subject_id)
-        state = engine.wait(saga.workflow, saga.subject_id, seconds=PATIENCE)
+        engine.start(saga.workflow, saga.subject_in(world))
+        state = engine.wait(saga.workflow, saga.subject_in(world), seconds=PATIENCE)
     finally:
         engine.destroy()
     assert state == "done", f"{world.name}: the run ended {state}"
