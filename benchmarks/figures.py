@@ -45,8 +45,10 @@ class Figure:
 
 def summary(seconds: Sequence[float]) -> str:
     """How single measurements lie, for a figure's `split`."""
-    shown = f"median {statistics.median(seconds):.3f}, least {min(seconds):.3f}, most {max(seconds):.3f}"
-    return f"{shown} of {len(seconds)}"
+    median = statistics.median(seconds)
+    scale, unit = (1.0, "s") if median >= 0.1 else (1000.0, "ms")
+    low, middle, high = (f"{each * scale:.3g}" for each in (min(seconds), median, max(seconds)))
+    return f"{low} to {high} {unit}, median {middle}, {len(seconds)} times"
 
 
 def percentile(values: Sequence[float], share: float) -> float:

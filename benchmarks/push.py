@@ -82,7 +82,9 @@ def _push_change(here: Installation, repository: Path, service: str, marker: str
 def change(repository: Path, marker: str) -> None:
     """The one line."""
     app = repository / "app.py"
-    app.write_text(re.sub(r'environ\.get\("GREETING", ".*?"\)', f'environ.get("GREETING", "{marker}")', app.read_text()))
+    app.write_text(
+        re.sub(r'environ\.get\("GREETING", ".*?"\)', f'environ.get("GREETING", "{marker}")', app.read_text())
+    )
 
 
 def _split(here: Installation, service: str, wall: float, answered: float) -> dict[str, float]:

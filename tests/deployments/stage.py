@@ -68,9 +68,7 @@ def settings_in(directory: Path) -> Settings:
     return settings
 
 
-def composed(
-    directory: Path, driver: MemoryDriver, router: MemoryRouter, observer: Observer | None = None
-) -> Platform:
+def composed(directory: Path, driver: MemoryDriver, router: MemoryRouter, observer: Observer | None = None) -> Platform:
     return compose(settings_in(directory), driver=driver, router=router, level=machine_level(), observer=observer)
 
 
@@ -102,7 +100,9 @@ class Stage:
 
     def release(self, *processes: Process, **workload: object) -> Release:
         """A release as a pipeline run leaves it."""
-        whole = Workload(processes=processes or (WEB,), **workload)  # type: ignore[arg-type]  # fields by name
+        return self.release_of(Workload(processes=processes or (WEB,), **workload))  # type: ignore[arg-type]  # by name
+
+    def release_of(self, whole: Workload) -> Release:
         with self.platform.context.db.begin() as tx:
             run = pipelines.add_run(
                 tx, self.service.id, commit="c" * 40, branch="main", message="Change", author="Ann", actor="ann"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SERVER = '''
+SERVER = """
 import base64, hashlib, http.server, os, socketserver, sys, time
 VERSION = "{version}"
 
@@ -44,7 +44,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 {extra}
 Server(("127.0.0.1", int(os.environ["PORT"])), Answer).serve_forever()
-'''
+"""
 
 PROCFILE = "web: exec python3 app.py\n"
 

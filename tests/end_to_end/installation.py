@@ -69,9 +69,7 @@ class Installation:
     @property
     def env(self) -> dict[str, str]:
         """What a shell of the developer holds."""
-        passed = {
-            key: value for key, value in os.environ.items() if key in _PASSED or key.startswith(_PASSED_PREFIXES)
-        }
+        passed = {key: value for key, value in os.environ.items() if key in _PASSED or key.startswith(_PASSED_PREFIXES)}
         return {
             **passed,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -158,17 +156,12 @@ class Installation:
         wait(lambda: self.pid(program) != pid)
 
     def processes(self) -> list[int]:
-        """Everything that runs on this data directory: by words, environment or working directory."""
-        return [pid for pid in _pids() if self._belongs(pid)]
-
-    def _belongs(self, pid: int) -> bool:
-        mark = str(self.data).encode()
-        process = Path("/proc", str(pid))
-        with contextlib.suppress(OSError):
-            return pid != os.getpid() and (
-                mark in process.joinpath("cmdline").read_bytes() or mark in process.joinpath("environ").read_bytes()
-            )
-        return False
+        """Everything that runs on this data directory: by their words or environment."""
+        return [
+            pid
+            for pid in pids()
+            if pid != os.getpid() and str(self.data).encode() in read(pid, "cmdline") + read(pid, "environ")
+        ]
 
     def dismantle(self) -> None:
         """Stop and delete everything, also what a failing test left."""
@@ -266,11 +259,6 @@ class Developer:
     def logs(self) -> str:
         return self.highroad("logs", "-n", "400")
 
-    def instances(self) -> list[Any]:
-        """What runs of it, as `highroad status` has it."""
-        status = self.ask("status")
-        return [each for place in status["placements"] for each in place.get("instances", [])]
-
 
 @dataclass
 class Pushing:
@@ -291,5 +279,13 @@ class Pushing:
         return self.said
 
 
-def _pids() -> list[int]:
+def pids() -> list[int]:
+    """All processes of the machine."""
     return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
+
+
+def read(pid: int, name: str) -> bytes:
+    """A file of a process; nothing when it is gone or not ours."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    return b""

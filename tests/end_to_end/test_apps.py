@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tests.end_to_end.apps import web
-from tests.end_to_end.installation import Installation, wait
+from tests.end_to_end.installation import Installation, pids, read, wait
 
 QUICK = {"highroad.yaml": "health: {http: /, grace: 3}\n"}
 
@@ -16,7 +16,6 @@ def test_an_app_that_exits_at_once_is_told_with_its_last_lines(installation: Ins
     assert "DATABASE_URL is missing" in said
     assert "exited with code 1" in said
     assert developer.get() == (200, "one")
-    assert developer.ask("status")["environments"][0]["instances"]
 
 
 def test_an_app_that_is_never_healthy_is_told_with_the_reason(installation: Installation) -> None:
@@ -28,9 +27,7 @@ def test_an_app_that_is_never_healthy_is_told_with_the_reason(installation: Inst
 
 def test_an_app_that_ignores_sigterm_is_ended(installation: Installation) -> None:
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
-    developer = installation.developer(web("one", stubborn), push=False)
-    (developer.directory / "highroad.yaml").write_text("processes:\n  web: {stop_grace: 1s}\n")
-    developer.ship({})
+    developer = installation.developer(web("one", stubborn, highroad_yaml="processes:\n  web: {stop_grace: 1}\n"))
     first = _pids(installation, developer.service)
     assert first
     developer.ship(web("two"))
@@ -47,8 +44,8 @@ def test_the_children_of_an_app_end_with_it(installation: Installation) -> None:
 
 
 def test_a_loud_app_keeps_to_its_log_files(installation: Installation) -> None:
-    loud = "print(('x' * 999 + chr(10)) * 1000, end='')\n" * 1 + "for _ in range(99): print(('x' * 999 + chr(10)) * 1000, end='')"
-    developer = installation.developer(web("one", loud + "\nprint('all said', flush=True)"))
+    loud = "for _ in range(100): print(('x' * 999 + chr(10)) * 1000, end='')"
+    developer = installation.developer(web("one", f"{loud}\nprint('all said', flush=True)"))
     wait(lambda: "all said" in developer.logs())
     logs = installation.settings.logs
     size = sum(file.stat().st_size for file in logs.rglob("*") if file.is_file() and "journal" not in file.parts)
@@ -83,13 +80,5 @@ def test_an_app_that_crashes_later_comes_back(installation: Installation) -> Non
 
 def _pids(installation: Installation, service: str, word: str = "") -> set[int]:
     """Processes of a service's instances, whose command has `word` in it."""
-    found = set()
-    for pid in (int(each) for each in os.listdir("/proc") if each.isdigit()):
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/cmdline", "rb") as words:
-                mine = f"HIGHROAD_SERVICE={service}\0".encode() in environ.read()
-                if mine and word.encode() in words.read():
-                    found.add(pid)
-        except OSError:
-            continue
-    return found
+    mark = f"HIGHROAD_SERVICE={service}\0".encode()
+    return {pid for pid in pids() if mark in read(pid, "environ") + b"\0" and word.encode() in read(pid, "cmdline")}

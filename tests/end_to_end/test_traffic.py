@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -65,12 +66,13 @@ class Load:
 
     def websocket(self) -> None:
         installation = self.developer.installation
-        with connect(f"ws://{self.developer.host}:{installation.port}/", proxy=None) as socket:
+        line = socket.create_connection(("127.0.0.1", installation.port))
+        with connect(f"ws://{self.developer.host}/", sock=line, proxy=None) as talk:
             number = 0
             while not self.stopping.wait(0.05):
                 number += 1
-                socket.send(f"{number}")
-                assert socket.recv(timeout=10) == f"{number}"
+                talk.send(f"{number}")
+                assert talk.recv(timeout=10) == f"{number}"
 
     def stop(self) -> None:
         self.stopping.set()
@@ -88,8 +90,6 @@ def test_no_request_fails_while_versions_change(installation: Installation) -> N
         for version in range(1, REDEPLOYS + 1):
             assert "is live" in developer.ship(web(str(version)))
             assert developer.get() == (200, str(version))
-        installation.developer(web("another service"))
-        time.sleep(0.1)
     finally:
         load.stop()
     assert load.failures == []

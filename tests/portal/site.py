@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy import delete
 
 import highroad.deployments.command_store
 from highroad.access import actions as access
@@ -23,7 +24,7 @@ from highroad.db.engine import Database, Transaction, metadata
 from highroad.deployments import actions as deployments
 from highroad.deployments import api as deployments_api
 from highroad.deployments import pages as deployment_pages
-from highroad.deployments import runs_api, running_api, store
+from highroad.deployments import running_api, runs_api, store
 from highroad.deployments.commands import Commands
 from highroad.deployments.desk import Desk
 from highroad.deployments.follow import Follower
@@ -104,6 +105,16 @@ class Site:
     def _refresh_routes(self) -> None:
         self.routes += 1
 
+    def reset(self) -> None:
+        """An empty installation again: building the application anew takes ten times as long."""
+        with self.context.db.begin() as tx:
+            for table in reversed(metadata.sorted_tables):
+                tx.execute(delete(table))
+        self.started.clear()
+        self.routes = 0
+        for instance in list(self.driver.observe()):
+            self.driver.forget(instance)
+
     def close(self) -> None:
         self.context.db.close()
 
@@ -116,6 +127,14 @@ class Site:
                 update_user(tx, user.id, password=PASSWORD_HASH)
         return user
 
+    def session(self, user: User) -> tuple[str, Actor, str]:
+        """The secret of a new session, its actor and its CSRF token."""
+        with self.context.db.begin() as tx:
+            session = access.start_session(tx, self.context.log, user, address="test")
+            found = access.actor_of_session(tx, session.secret, address="test")
+        assert found is not None
+        return session.secret, found[0], found[1].csrf
+
     def browser(self, user: User | None = None) -> Browser:
         """A client, signed in when a user is given."""
         client = TestClient(
@@ -126,12 +145,8 @@ class Site:
         )
         browser = Browser(client)
         if user is not None:
-            with self.context.db.begin() as tx:
-                session = access.start_session(tx, self.context.log, user, address="test")
-                found = access.actor_of_session(tx, session.secret, address="test")
-            assert found is not None
-            browser.actor, browser.csrf = found[0], found[1].csrf
-            client.cookies.set("highroad_session", session.secret)
+            secret, browser.actor, browser.csrf = self.session(user)
+            client.cookies.set("highroad_session", secret)
         return browser
 
     # What a pipeline would leave behind

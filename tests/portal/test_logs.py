@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from highroad.deployments.follow import Followed
 from highroad.deployments.pages.logs import MOST_LINES, shown_log
 from highroad.errors import Temporary
@@ -34,13 +36,15 @@ def test_the_log_is_filtered_by_process(site: Site, ada: Browser) -> None:
     assert "process=worker" in page.html
 
 
-def test_a_target_that_does_not_answer_is_said_on_the_page(site: Site, ada: Browser) -> None:
+def test_a_target_that_does_not_answer_is_said_on_the_page(
+    site: Site, ada: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site.live()
 
     def away(*_: object, **__: object) -> None:
         raise Temporary("The supervisor does not answer.")
 
-    site.driver.read_logs = away  # type: ignore[method-assign, assignment]  # the twin scripts no failure of reading
+    monkeypatch.setattr(site.driver, "read_logs", away)  # the twin scripts no failure of reading
     page = ada.get(LOGS)
     assert page.status == 200
     assert "The supervisor does not answer." in page.text

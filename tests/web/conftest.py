@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.portal.site import Browser, Site
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    built = Site(tmp_path / "data")
+@pytest.fixture(scope="session")
+def built_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    built = Site(tmp_path_factory.mktemp("portal") / "data")
     yield built
     built.close()
+
+
+@pytest.fixture
+def site(built_site: Site) -> Site:
+    """An installation in which nothing has happened yet."""
+    built_site.reset()
+    return built_site
 
 
 @pytest.fixture

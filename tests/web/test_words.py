@@ -23,6 +23,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
         (86_400 * 3, "3 days ago"),
         (86_400 * 800, "2 years ago"),
         (-3700, "in 1 hour"),
+        (-(90 * 86_400 - 1), "in 3 months"),
     ],
 )
 def test_an_instant_is_told_in_its_largest_unit(seconds: float, words: str) -> None:

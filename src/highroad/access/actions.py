@@ -325,7 +325,7 @@ def create_user(tx: Transaction, log: EventLog, actor: Actor, *, email: str, nam
     try:
         with tx.connection.begin_nested():
             user = store.add_user(
-                tx, id=new_id("usr"), email=email, name=name.strip()[:120] or email, admin=admin, password=None
+                tx, id=new_id("usr"), email=email, name=(name.strip() or email)[:120], admin=admin, password=None
             )
     except IntegrityError as error:
         raise UserExists(f"{email} is a user already.", next_step="highroad users list") from error

@@ -22,6 +22,7 @@ from highroad.db.engine import Database, Transaction
 from highroad.db.migrate import migrate
 from highroad.deployments import actions as deployments
 from highroad.deployments import api as deployments_api
+from highroad.deployments import pages as deployment_pages
 from highroad.deployments import removal, running_api, runs_api
 from highroad.deployments.commands import Commands
 from highroad.deployments.desk import Desk
@@ -38,6 +39,7 @@ from highroad.pipelines.journal import Journal
 from highroad.pipelines.model import PipelineRun, Release
 from highroad.pipelines.workflow import Pipeline
 from highroad.projects import api as projects_api
+from highroad.projects import pages as project_pages
 from highroad.projects import store as projects
 from highroad.projects.model import Service
 from highroad.routing.memory import MemoryRouter
@@ -48,8 +50,8 @@ from highroad.sources.gateway import Gateway
 from highroad.sources.git import install
 from highroad.sources.repository import Repository
 from highroad.web import access as access_api
+from highroad.web import account, event_pages, pages, problems, sign_in
 from highroad.web import events as events_api
-from highroad.web import problems
 from highroad.web.context import Context
 from highroad.workflows.engine import Engine
 from highroad.workflows.run import Observer, Retry
@@ -211,10 +213,13 @@ def create_app(platform: Platform, caretaker: Caretaker | None = None) -> ASGIAp
         lifespan=_lifespan(platform, caretaker),
     )
     app.state.context = platform.context
-    problems.install(app)
+    problems.install(app, page=pages.error_page(platform.context))
     ready = caretaker.is_ready if caretaker else (lambda: True)
     for router in _api_routers(platform, ready):
         app.include_router(router)
+    for module in (pages, sign_in, account, event_pages, project_pages):
+        app.include_router(module.router(platform.context))
+    app.include_router(deployment_pages.router(platform.desk))
     return _with_git(app, platform.gateway)
 
 

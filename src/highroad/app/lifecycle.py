@@ -12,7 +12,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from highroad import __version__
 from highroad.access import actions, store
 from highroad.access.model import SCOPES, SYSTEM
 from highroad.access.secrets import digest
@@ -41,7 +43,7 @@ PASSED_ON = (
     "REQUESTS_CA_BUNDLE",
     "NODE_EXTRA_CA_CERTS",
 )
-PASSED_ON_PREFIXES = ("PIP_", "UV_", "NPM_CONFIG_", "npm_config_", "HIGHROAD_")
+PASSED_ON_PREFIXES = ("PIP_", "UV_", "NPM_CONFIG_", "npm_config_")
 
 
 class NotReady(Unavailable):
@@ -111,11 +113,18 @@ def programs(settings: Settings, environ: Mapping[str, str]) -> list[Program]:
         Program(
             name="control-plane",
             command=(sys.executable, "-m", "highroad.app.serve", str(settings.data)),
-            env={**env, **home, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"},
+            env={**env, **home, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2", "HIGHROAD_CODE": _code()},
             stop_grace=10.0,
             priority=30,
         ),
     ]
+
+
+def _code() -> str:
+    """Changes with the code, so that `up` after an upgrade replaces a control plane that runs the code of before."""
+    package = Path(__file__).parent.parent
+    newest = max(path.stat().st_mtime_ns for path in package.rglob("*.py"))
+    return f"{__version__}-{newest}"
 
 
 def answers(settings: Settings) -> bool:

@@ -79,7 +79,7 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    settings = load(Path(sys.argv[1]))
+    settings = load(Path(sys.argv[1]), {})  # as `highroad up` decided; the environment had its say there
     platform, caretaker = assemble(settings)
     settings.api_socket.unlink(missing_ok=True)  # of a control plane that was killed
     Server(server_config(create_app(platform, caretaker), settings), platform).run()

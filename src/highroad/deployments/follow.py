@@ -21,7 +21,6 @@ from highroad.pipelines.journal import Journal, Line
 from highroad.pipelines.model import PipelineRun
 from highroad.projects import store as projects
 
-
 GATHER_SECONDS = 0.02
 """How long a follower that was woken lets news gather: a push rings dozens of times in its half second, and reading
 after each ring would take the processor from the very run that is followed."""

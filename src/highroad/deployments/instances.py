@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from highroad.deployments.model import PlannedInstance
 from highroad.drivers.contract import InstanceSpec
-from highroad.errors import Unavailable
+from highroad.errors import Invalid, Unavailable
 from highroad.kit.ids import new_id
 from highroad.settings import Settings
-from highroad.workload.model import Limits, Process
+from highroad.workload.model import Limits, Process, Workload
+from highroad.workload.placeholders import substitute
 
 if TYPE_CHECKING:
     from highroad.deployments.subject import Subject
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 class NoFreePort(Unavailable):
     code = "no-free-port"
     title = "No port is free for another instance"
+
+
+class UnfilledPlaceholder(Invalid):
+    code = "unfilled-placeholder"
+    title = "A placeholder of the Score file has no value"
 
 
 class Ports:
@@ -73,10 +79,10 @@ def specification(
     """Variables, weakest first: the artifact's, the workload's, the process's, the configuration, Highroad's own."""
     artifact, workload = subject.release.artifact, subject.release.workload
     id = new_id("ins")
+    fill = _filler(workload)
     env = {
         **artifact.env,
-        **workload.variables,
-        **process.variables,
+        **{name: fill(value) for name, value in {**workload.variables, **process.variables}.items()},
         **configuration,
         "HIGHROAD_PROJECT": subject.service.project,
         "HIGHROAD_SERVICE": subject.service.name,
@@ -94,12 +100,29 @@ def specification(
         artifact=artifact.directory,
         mounts=artifact.mounts,
         env=env,
-        files=(*workload.files, *process.files),
+        files=tuple(
+            each if each.binary else replace(each, content=fill(each.content))
+            for each in (*workload.files, *process.files)
+        ),
         port=port,
         identity=subject.placement.identity,
         limits=_limits(process.limits, settings),
         stop_grace=process.stop_grace,
     )
+
+
+def _filler(workload: Workload) -> Callable[[str], str]:
+    """Fills placeholders, which only a Score file has; in all else `${...}` is the app's own business."""
+    if workload.name is None:
+        return lambda text: text
+
+    def lookup(keys: tuple[str, ...]) -> str:
+        raise UnfilledPlaceholder(
+            f"Nothing gives a value for ${{{'.'.join(keys)}}}.",
+            next_step="Set the variable itself: highroad config set NAME=value, and take the placeholder out.",
+        )
+
+    return lambda text: substitute(text, lookup)
 
 
 def _limits(limits: Limits, settings: Settings) -> Limits:

@@ -72,7 +72,7 @@ def plan_deployment(now: Now, wanted: Wanted, abilities: Abilities) -> Plan:
         for process in workload.processes
         if process.schedule is not None
     ]
-    directory = None if workload.processes else wanted.publish
+    directory = wanted.publish if workload.static else None
     hosts = wanted.hosts if workload.http is not None or directory is not None else ()
     changes += _route_changes(now, hosts)
     changes += [Change("resource", each.name, f"{each.type}: needs a provisioner") for each in workload.resources]
@@ -107,10 +107,11 @@ def _stop(now: Now) -> Plan:
 
 def _problems(wanted: Wanted, abilities: Abilities) -> list[Problem]:
     workload, problems = wanted.workload, []
-    if workload.image is not None and not abilities.images:
+    foreign = workload.image or next((each.image for each in workload.processes if each.image), None)
+    if foreign is not None and not abilities.images:
         problems.append(
             Problem(
-                f"The workload runs the image {workload.image}, and the target {abilities.name!r} runs processes only.",
+                f"The workload runs the image {foreign}, and the target {abilities.name!r} runs processes only.",
                 "Use a container target for this environment, or `image: .` to build from the source.",
             )
         )

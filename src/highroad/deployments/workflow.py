@@ -255,7 +255,7 @@ class Deployer:
                     self._say(id, f"       waiting for {why} ({waited:.0f} s)")
                 waiting = left
                 if waiting:
-                    # Soon at first, so that a quick app does not wait to be seen, and a slow one is not asked needlessly.
+                    # Soon at first, so that a quick app does not wait to be seen and a slow one is not asked in vain.
                     time.sleep(min(processes[waiting[0].process].health.interval, 1.0, max(0.015, waited / 10)))
 
     def _check(self, instance: Instance, process: Process, waited: float) -> Checked:

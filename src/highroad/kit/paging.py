@@ -15,7 +15,7 @@ Row = TypeVar("Row")
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 500
-LONGEST_TOKEN = 600
+LONGEST_TOKEN = 1000
 
 
 class BadPageToken(Malformed):

@@ -329,6 +329,13 @@ def list_releases(tx: Transaction, service_id: str, request: PageRequest) -> Pag
     return page_of(rows, request, lambda each: each.id)
 
 
+def last_release_on(tx: Transaction, service_id: str, branch: str) -> Release | None:
+    """The newest release made of a branch."""
+    here = (releases.c.service_id == service_id, releases.c.branch == branch)
+    row = tx.execute(select(releases).where(*here).order_by(releases.c.id.desc()).limit(1)).mappings().first()
+    return _release(row) if row else None
+
+
 def remove_release(tx: Transaction, id: str) -> None:
     tx.execute(delete(releases).where(releases.c.id == id))
 

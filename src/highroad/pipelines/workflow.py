@@ -35,6 +35,8 @@ from highroad.sources.repository import Repository
 from highroad.workflows.run import Run
 from highroad.workload.describe import describe
 from highroad.workload.detect import detect
+from highroad.workload.model import Workload
+from highroad.workload.paths import concerns
 from highroad.workload.source import Source
 
 POLL_SECONDS = 0.25
@@ -54,6 +56,11 @@ class TestsFailed(Invalid):
     __test__ = False
     code = "tests-failed"
     title = "Tests failed"
+
+
+class NothingConcerned(Conflict):
+    code = "nothing-concerned"
+    title = "No change concerns this service"
 
 
 class ServiceGone(NotFound):
@@ -115,6 +122,8 @@ class Pipeline:
             run.step("build", self._build, run_id)
             run.step("test", self._test, run_id)
             run.step("release", self._release, run_id)
+        except NothingConcerned as error:
+            run.step("skip", self._skip, run_id, error.detail)
         except (HighroadError, Permanent) as error:
             run.step("fail", self._fail, run_id, error.detail, error.next_step, isinstance(error, _STOPPED))
 
@@ -125,10 +134,10 @@ class Pipeline:
             record, service = self._read(run_id)
             self._refuse_if_stopped(flag)
             source = self._fresh_source(record)
-            tree = Source(source, service.path)
-            workload = detect(tree, self._builder.tools().versions())
+            workload = detect(Source.at(source, service.path), self._builder.tools().versions())
             with self._db.begin() as tx:
                 store.set_workload(tx, run_id, workload)
+                self._refuse_unconcerned(tx, record, workload)
             self._say(run_id, "checkout", f"-----> {record.commit[:7]} {_title(record)}")
             for line in describe(workload):
                 self._say(run_id, "checkout", f"       {line}")
@@ -197,6 +206,27 @@ class Pipeline:
                     next_step="Mend the tests and push again; to release in spite of red ones: "
                     "`test: {command: ..., required: false}` in highroad.yaml",
                 )
+
+    def _refuse_unconcerned(self, tx: Transaction, record: PipelineRun, workload: Workload) -> None:
+        """End here when `paths` says that nothing of this service changed since the branch's last release."""
+        before = store.last_release_on(tx, record.service_id, record.branch) if workload.paths else None
+        if before is None or before.commit == record.commit:  # a run of the same commit was asked for by hand
+            return
+        repository = self._repository_of(record.service_id)
+        known = repository.has(before.commit)
+        if known and not concerns(workload.paths, repository.changed_paths(before.commit, record.commit)):
+            raise NothingConcerned(
+                f"No file that concerns this service changed since release {before.number} (`paths` in highroad.yaml).",
+                next_step="",
+            )
+
+    def _skip(self, run_id: str, reason: str) -> None:
+        with self._db.begin() as tx:
+            record, service = self._in(tx, run_id)
+            finish_run(tx, self._log, service, record, ("running",), "succeeded", reason, "")
+            advance(tx, self._log, service, record.branch, self._start)
+            self._say(run_id, "release", f"-----> {reason} Nothing was deployed.")
+        remove(self._work / run_id)
 
     def _release(self, run_id: str) -> None:
         with self._task(run_id, "release"), self._db.begin() as tx:

@@ -104,7 +104,7 @@ def from_validation(error: RequestValidationError) -> HighroadError:
     if any(each["type"] == "json_invalid" for each in error.errors()):
         return Malformed("The body is not JSON.", next_step="Send a JSON object with Content-Type application/json.")
     text = "; ".join(f"{each.pointer}: {each.detail}" for each in errors)
-    return BadRequestBody(text[:1000], next_step="See /api/v1/docs for what this address takes.", errors=errors)
+    return BadRequestBody(text[:1000], next_step="See /api/v1/openapi.json for what this address takes.", errors=errors)
 
 
 def _pointer(place: Sequence[int | str]) -> str:
@@ -121,12 +121,12 @@ def is_page(request: Request) -> bool:
 def from_http(error: HTTPException, request: Request) -> HighroadError:
     path, people = request.url.path[:200], is_page(request)
     if error.status_code == 404:
-        where = "Go to the start page." if people else "See /api/v1/docs for the API's addresses."
+        where = "Go to the start page." if people else "See /api/v1/openapi.json for the API's addresses."
         return NoSuchPage(f"There is nothing at {path}.", next_step=where)
     if error.status_code == 405:
-        where = "Go to the start page." if people else "See /api/v1/docs."
+        where = "Go to the start page." if people else "See /api/v1/openapi.json."
         return MethodNotAllowed(f"{path} does not take this method.", next_step=where)
-    return Malformed(str(error.detail)[:300], next_step="See /api/v1/docs.")
+    return Malformed(str(error.detail)[:300], next_step="See /api/v1/openapi.json.")
 
 
 def unexpected(error: Exception, path: str) -> HighroadError:

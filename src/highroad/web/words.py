@@ -17,7 +17,8 @@ def ago(instant: datetime, at: datetime) -> str:
     if left < 10:
         return "just now"
     unit, size = next((unit, size) for unit, size in _UNITS if left >= size)
-    count = int(left // size)
+    # What was is counted in whole units; what will be is rounded, or 90 days would be `in 2 months` a second later.
+    count = round(left / size) if instant > at else int(left // size)
     text = f"{count} {unit}{'' if count == 1 else 's'}"
     return f"in {text}" if instant > at else f"{text} ago"
 

@@ -16,7 +16,7 @@ function ago(instant) {
   const left = Math.abs(distance);
   if (left < 10) return "just now";
   const [unit, size] = UNITS.find(([, size]) => left >= size);
-  const count = Math.floor(left / size);
+  const count = distance < 0 ? Math.round(left / size) : Math.floor(left / size);
   const text = `${count} ${unit}${count === 1 ? "" : "s"}`;
   return distance < 0 ? `in ${text}` : `${text} ago`;
 }
@@ -91,7 +91,8 @@ async function refresh() {
 async function fetchPage() {
   let answer;
   try {
-    answer = await fetch(location.pathname + location.search, { credentials: "same-origin" });
+    // A form that was not taken leaves its own address in the bar, which cannot be fetched.
+    answer = await fetch(main.dataset.page || location.pathname + location.search, { credentials: "same-origin" });
   } catch {
     say("Highroad does not answer at the moment. This page tries again.");
     return;
@@ -183,24 +184,46 @@ function logOf(box) {
 
 // Streams
 
+// A browser opens a broken stream again by itself, but gives up when the answer is an error, as it is for a moment while
+// the control plane restarts. Then we go on from where we were; `refresh` notices when the session has ended.
+const REOPEN_AFTER = 2000;
+
 function listen(address, add) {
   const label = document.querySelector("[data-log-state]");
-  const source = new EventSource(address);
+  const url = new URL(address, location.href);
+  let source = null;
+  let told = "";
   const tell = (text) => {
+    told = text;
     if (label) label.textContent = text;
   };
-  source.addEventListener("open", () => tell("live"));
-  source.addEventListener("line", (event) => (add ? add(JSON.parse(event.data)) : refresh()));
-  source.addEventListener("state", () => refresh());
-  source.addEventListener("end", () => {
-    source.close();
-    tell("ended");
-    refresh();
-  });
-  source.addEventListener("error", () => {
-    tell(source.readyState === EventSource.CLOSED ? "disconnected; reload the page" : "connecting…");
-    if (source.readyState === EventSource.CLOSED) refresh();
-  });
+  const heard = (event) => url.searchParams.set("cursor", event.lastEventId);
+  const open = () => {
+    source = new EventSource(url);
+    source.addEventListener("open", () => tell("live"));
+    source.addEventListener("line", (event) => {
+      heard(event);
+      if (add) add(JSON.parse(event.data));
+      else refresh();
+    });
+    source.addEventListener("state", (event) => {
+      heard(event);
+      refresh();
+    });
+    source.addEventListener("end", () => {
+      source.close();
+      tell("ended");
+      refresh();
+    });
+    source.addEventListener("error", () => {
+      if (told === "ended") return;
+      tell("connecting…");
+      if (source.readyState !== EventSource.CLOSED) return;
+      refresh();
+      setTimeout(open, REOPEN_AFTER);
+    });
+  };
+  open();
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 }
