@@ -10,6 +10,7 @@ import pytest
 from highroad.drivers.memory import MemoryDriver
 from highroad.routing.memory import MemoryRouter
 from tests.deployments.stage import Stage, composed, settings_in, staged
+from tests.pipelines.yard import Yard
 
 
 @pytest.fixture
@@ -18,3 +19,9 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     platform = composed(tmp_path, driver, router)
     yield staged(platform, driver, router)
     platform.context.db.close()
+
+
+@pytest.fixture
+def yard(stage: Stage, tmp_path: Path) -> Yard:
+    """The stage with a clone to push from."""
+    return Yard(stage, tmp_path / "clone")

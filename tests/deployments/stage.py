@@ -20,7 +20,7 @@ from highroad.builds.model import Artifact
 from highroad.db.engine import Database
 from highroad.db.migrate import migrate
 from highroad.deployments import actions, store
-from highroad.deployments.model import Deployment, Instance, Kind, Placement
+from highroad.deployments.model import Deployment, DeploymentState, Instance, Kind, Placement
 from highroad.deployments.routes import all_routes
 from highroad.drivers.memory import MemoryDriver, Script
 from highroad.pipelines import store as pipelines
@@ -191,7 +191,7 @@ class Stage:
         assert found is not None
         return found
 
-    def deployments(self, state: store.DeploymentState) -> list[Deployment]:
+    def deployments(self, state: DeploymentState) -> list[Deployment]:
         with self.platform.context.db.read() as tx:
             return store.deployments_in(tx, state)
 

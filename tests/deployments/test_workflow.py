@@ -1,4 +1,4 @@
-"""A deployment fails and dies at every step: the old version serves until the new one does, and nothing is left over."""
+"""A deployment fails and dies at every step: the old version serves until the new one does; nothing is left over."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from highroad.access.model import SYSTEM
 from highroad.pipelines import actions, store
-from highroad.pipelines.model import PipelineRun
+from highroad.pipelines.model import PipelineRun, RunState
 from highroad.sources.protocol import RefUpdate
 from highroad.workflows.run import Observer
 from tests.deployments.stage import Stage, bare_run
@@ -72,7 +72,7 @@ class Yard:
             watcher.join(10)
             assert not watcher.is_alive()
 
-    def runs(self, state: store.RunState) -> list[PipelineRun]:
+    def runs(self, state: RunState) -> list[PipelineRun]:
         with self.stage.platform.context.db.read() as tx:
             return store.runs_in(tx, state)
 

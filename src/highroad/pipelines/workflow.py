@@ -199,7 +199,6 @@ class Pipeline:
                 }
                 event = _event(events.TESTSUITERUN_FINISHED, record, service, content, summary=_summary(tested))
                 self._log.append(tx, event, SYSTEM)
-            self._say(run_id, "test", f"       {_summary(tested)}")
             if not tested.passed and workload.test.required:
                 raise TestsFailed(
                     f"Tests failed: {_summary(tested)}. Nothing was deployed.",

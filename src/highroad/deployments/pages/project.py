@@ -19,8 +19,8 @@ def router(desk: Desk) -> APIRouter:
     visitor, context = Depends(visit(desk.context)), desk.context
 
     @pages.get("/projects/{project}")
-    def show_project(visit: Annotated[Visit, visitor], project: str) -> Response:
-        return _project(visit, desk, project)
+    def project_page(visit: Annotated[Visit, visitor], project: str) -> Response:
+        return show_project(visit, desk, project)
 
     @pages.post("/projects/{project}/environments")
     def create_environment(visit: Annotated[Visit, visitor], project: str) -> Response:
@@ -31,7 +31,7 @@ def router(desk: Desk) -> APIRouter:
                 name, mode, branch = form.text("name"), form.text("mode"), form.text("branch") or None
                 actions.create_environment(tx, context.log, visit.actor, parent, name=name, mode=mode, branch=branch)
         except HighroadError as error:
-            return _project(visit, desk, project, visit.refusal("environment", error))
+            return show_project(visit, desk, project, visit.refusal("environment", error))
         return visit.go(f"/projects/{project}")
 
     @pages.post("/projects/{project}/environments/{environment}")
@@ -44,7 +44,7 @@ def router(desk: Desk) -> APIRouter:
                 found = find_environment(tx, visit.actor, project, environment)
                 actions.change_environment(tx, context.log, visit.actor, found, changes=changes)
         except HighroadError as error:
-            return _project(visit, desk, project, visit.refusal(f"environment-{environment}", error))
+            return show_project(visit, desk, project, visit.refusal(f"environment-{environment}", error))
         return visit.go(f"/projects/{project}")
 
     @pages.post("/projects/{project}/services")
@@ -55,13 +55,13 @@ def router(desk: Desk) -> APIRouter:
                 parent = find_project(tx, visit.actor, project)
                 actions.create_service(tx, context.log, visit.actor, parent, name=name, path=path)
         except HighroadError as error:
-            return _project(visit, desk, project, visit.refusal("service", error))
+            return show_project(visit, desk, project, visit.refusal("service", error))
         return visit.go(f"/projects/{project}/services/{name}")
 
     return pages
 
 
-def _project(visit: Visit, desk: Desk, name: str, refused: Refusal | None = None) -> Response:
+def show_project(visit: Visit, desk: Desk, name: str, refused: Refusal | None = None) -> Response:
     with desk.context.db.read() as tx:
         project = find_project(tx, visit.actor, name)
         environments = store.list_environments(tx, project.id)

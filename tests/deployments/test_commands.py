@@ -1,0 +1,148 @@
+"""One-off commands and scheduled processes: once, and never lost without a word."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from highroad.access.model import SYSTEM
+from highroad.deployments import command_store
+from highroad.deployments.actions import NothingDeployed
+from highroad.deployments.command_store import Command
+from highroad.deployments.commands import BadCommand, CommandHasEnded, Commands, Scheduler, due_between
+from highroad.kit.clock import now, parse_rfc3339
+from highroad.kit.paging import PageRequest
+from tests.deployments.stage import WEB, Stage
+
+NIGHTLY = replace(WEB, name="nightly", command="tidy", http=False, schedule="* * * * *")
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
+
+
+def ended(stage: Stage, command: Command) -> Command:
+    """The command, once it has ended."""
+
+    def look() -> Command:
+        with stage.platform.context.db.read() as tx:
+            found = command_store.command_by_id(tx, command.id)
+        assert found is not None
+        return found
+
+    wait(lambda: look().state != "running")
+    wait(lambda: not stage.platform.commands._cancelled)
+    return look()
+
+
+def all_commands(stage: Stage) -> tuple[Command, ...]:
+    with stage.platform.context.db.read() as tx:
+        return command_store.list_commands(tx, stage.service.id, stage.environment.id, PageRequest()).items
+
+
+def run(stage: Stage, command: str) -> Command:
+    return stage.platform.commands.run(SYSTEM, stage.service, stage.environment, command)
+
+
+@pytest.fixture
+def live(stage: Stage) -> Stage:
+    stage.do(release=stage.release(WEB, NIGHTLY))
+    return stage
+
+
+def test_a_command_runs_with_what_serves_and_its_output_is_kept(live: Stage) -> None:
+    live.script("migrate", says=("3 tables",), exit_code=4)
+    done = ended(live, run(live, "migrate"))
+    assert (done.state, done.exit_code) == ("finished", 4)
+    lines, _ = live.platform.journal.read(done.id)
+    assert [line.text for line in lines] == ["3 tables"]
+
+
+def test_a_command_needs_something_deployed(stage: Stage) -> None:
+    with pytest.raises(NothingDeployed):
+        run(stage, "migrate")
+
+
+@pytest.mark.parametrize("command", ["", "  ", "a\0b", "x" * 9000])
+def test_what_cannot_be_a_command_is_refused(live: Stage, command: str) -> None:
+    with pytest.raises(BadCommand):
+        run(live, command)
+
+
+def test_a_command_is_cancelled_and_then_has_ended(live: Stage) -> None:
+    begun, cancelled = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        assert cancelled.wait(10)
+
+    live.while_running_a_command(hold)
+    command = run(live, "endless")
+    assert begun.wait(10)
+    live.platform.commands.cancel(SYSTEM, command)
+    cancelled.set()
+    done = ended(live, command)
+    assert done.state == "cancelled"
+    with pytest.raises(CommandHasEnded):
+        live.platform.commands.cancel(SYSTEM, done)
+
+
+def test_a_command_of_a_control_plane_that_died_is_lost_and_said_to_be(live: Stage) -> None:
+    with live.platform.context.db.begin() as tx:
+        command = command_store.add_command(
+            tx, live.service.id, live.environment.id, process="run", command="x", actor="ann", occasion=None
+        )
+    assert command is not None
+    successor = Commands(live.platform.context, live.platform.journal, live.driver)
+    successor.mark_lost()
+    assert ended(live, command).state == "lost"
+    assert "restarted" in ended(live, command).why
+
+
+def test_a_scheduled_process_starts_once_though_two_look(live: Stage) -> None:
+    minute = now().replace(second=0, microsecond=0) + timedelta(minutes=1)
+    for _ in range(2):
+        other = Commands(live.platform.context, live.platform.journal, live.driver)
+        scheduler = Scheduler(live.platform.context, other.run_scheduled)
+        scheduler.look(minute)
+        scheduler.look(minute + timedelta(seconds=30))
+        wait(lambda other=other: not other._cancelled)  # type: ignore[misc]  # bound now
+    assert [each.process for each in all_commands(live)] == ["nightly"]
+
+
+def test_what_fell_due_while_highroad_was_down_is_made_up_for(live: Stage) -> None:
+    started: list[datetime] = []
+    scheduler = Scheduler(live.platform.context, lambda _s, _e, _p, at: started.append(at))
+    minute = now().replace(second=0, microsecond=0)
+    scheduler.look(minute + timedelta(seconds=20))
+    assert started == [minute]
+
+
+def test_what_was_due_before_the_deployment_is_not_started(live: Stage) -> None:
+    started: list[datetime] = []
+    hourly = replace(NIGHTLY, schedule=f"{(now() - timedelta(minutes=3)).minute} * * * *")
+    live.do(release=live.release(WEB, hourly))
+    Scheduler(live.platform.context, lambda _s, _e, _p, at: started.append(at)).look(now())
+    assert started == []
+
+
+def test_a_stopped_service_runs_nothing(live: Stage) -> None:
+    live.do("stop")
+    started: list[datetime] = []
+    Scheduler(live.platform.context, lambda _s, _e, _p, at: started.append(at)).look(now() + timedelta(minutes=2))
+    assert started == []
+
+
+def test_due_between_gives_the_last_instant_of_an_interval() -> None:
+    noon = parse_rfc3339("2026-11-01T12:00:00Z")
+    assert due_between("0 12 * * *", noon - timedelta(minutes=1), noon) == noon
+    assert due_between("0 12 * * *", noon, noon + timedelta(minutes=1)) is None
+    assert due_between("*/2 * * * *", noon - timedelta(minutes=5), noon) == noon

@@ -1,0 +1,63 @@
+"""Following runs and deployments to their ends: every line once, in order, and the last one too."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from highroad.deployments.follow import BadCursor, Follower, lines_of
+from highroad.pipelines.model import PipelineRun
+from tests.deployments.stage import Stage
+from tests.pipelines.yard import PROCFILE, Yard
+
+
+def follower(stage: Stage) -> Follower:
+    return Follower(stage.platform.context.db, stage.platform.journal)
+
+
+async def told(stage: Stage, run: PipelineRun) -> list[str]:
+    follow = follower(stage)
+    return [text async for text in lines_of(lambda cursor: follow.run(run.id, cursor), follow.journal)]
+
+
+def test_a_run_is_followed_through_its_deployment_to_the_last_line(yard: Yard) -> None:
+    run = yard.push(PROCFILE)
+    worker = threading.Thread(target=yard.work)
+    worker.start()
+    lines = asyncio.run(asyncio.wait_for(told(yard.stage, run), 30))
+    worker.join()
+    assert lines[0].startswith("-----> ")
+    assert lines[-1] == "-----> Release 1 is live in production"
+    assert len(lines) == len(set(lines))
+
+
+def test_whoever_comes_late_reads_the_same(yard: Yard) -> None:
+    run = yard.push(PROCFILE)
+    yard.work()
+    first, second = (asyncio.run(told(yard.stage, run)) for _ in range(2))
+    assert first == second
+
+
+def test_a_run_that_never_began_says_why_it_ended(yard: Yard) -> None:
+    yard.push({**PROCFILE})
+    queued, _newest = yard.push(PROCFILE), yard.push(PROCFILE)
+    lines = asyncio.run(asyncio.wait_for(told(yard.stage, queued), 10))
+    assert lines == [f" !     Run 2 superseded: Superseded by run 3 ({_newest.commit[:7]})."]
+
+
+def test_reading_goes_on_behind_the_cursor(stage: Stage) -> None:
+    done = stage.do(release=stage.release())
+    follow = follower(stage)
+    whole = follow.deployment(done.id, None)
+    assert whole.ended
+    assert whole.lines
+    assert follow.deployment(done.id, whole.cursor).lines == ()
+
+
+@pytest.mark.parametrize("cursor", ["{", "[1]", '{"a": "x"}', "null"])
+def test_a_forged_cursor_is_refused(stage: Stage, cursor: str) -> None:
+    done = stage.do(release=stage.release())
+    with pytest.raises(BadCursor):
+        follower(stage).deployment(done.id, cursor)
