@@ -64,6 +64,8 @@ class Settings:
     """First of the unprivileged user ids that apps run as, when Highroad runs as root."""
     keep_releases: int = 10
     """Releases kept for each service to roll back to; older artifacts are deleted."""
+    keep_events_days: int = 365
+    """How many days events are kept; older ones leave the log."""
     log_segment: int = 4 * 1024**2
     """Size of one log file of a service in an environment, before the next is begun."""
     log_segments: int = 5

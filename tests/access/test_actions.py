@@ -90,7 +90,7 @@ def test_what_is_no_token_is_told_apart_from_a_mistyped_one(db: Database, secret
 
 def test_an_unknown_token_is_refused(db: Database) -> None:
     with pytest.raises(BadToken, match="unknown here"):
-        came_in(db, actions.new_token())
+        came_in(db, secrets.new_token())
 
 
 def test_a_token_ends_when_it_expires(db: Database, log: EventLog, people: People) -> None:
@@ -526,9 +526,7 @@ def test_the_last_administrator_stays(
         assert store.active_admins(tx) == [people.admin.id]
 
 
-def test_a_deactivated_administrator_does_not_count(
-    db: Database, log: EventLog, people: People, admin: Actor
-) -> None:
+def test_a_deactivated_administrator_does_not_count(db: Database, log: EventLog, people: People, admin: Actor) -> None:
     second = create(db, log, admin, "second@example.com", is_admin=True)
     change(db, log, admin, second, active=False)
     with pytest.raises(LastAdministrator):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from highroad.access import secrets
 from highroad.access.secrets import (
     digest,
     hash_password,
@@ -35,6 +36,12 @@ def test_nobody_has_no_password_and_no_hash_is_broken_by_a_bad_one() -> None:
     assert not password_matches("not a hash", "anything")
 
 
+def test_an_unknown_user_costs_as_much_as_a_wrong_password() -> None:
+    """The hash compared with for want of a real one has the parameters of real ones."""
+    assert hash_password("anything").rsplit("$", 2)[0] == secrets._DUMMY.rsplit("$", 2)[0]
+    assert len(hash_password("anything")) == len(secrets._DUMMY)
+
+
 def test_a_token_starts_with_hr_and_is_recognised() -> None:
     token = new_token()
     assert re.fullmatch(r"hr_[0-9A-Za-z]{38}", token)
@@ -42,7 +49,10 @@ def test_a_token_starts_with_hr_and_is_recognised() -> None:
     assert new_token() != token
 
 
-@given(position=st.integers(3, 40), letter=st.sampled_from("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
+@given(
+    position=st.integers(3, 40),
+    letter=st.sampled_from("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"),
+)
 def test_a_token_with_one_wrong_letter_is_not(position: int, letter: str) -> None:
     token = new_token()
     wrong = token[:position] + letter + token[position + 1 :]

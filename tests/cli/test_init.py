@@ -67,6 +67,17 @@ def test_git_then_signs_in_by_itself(installation: Canned, highroad: Highroad, r
     assert "username=highroad\npassword=hr_secret\n" in filled.stdout
 
 
+def test_a_push_does_not_start_us_for_what_git_wants_stored(
+    installation: Canned, highroad: Highroad, repository: Path
+) -> None:
+    highroad("init")
+    helper = config(repository, f"credential.{installation.url}.helper")[-1].removeprefix("!")
+    start = helper.partition(" || ")[2].partition(" git-credential")[0]
+    without_us = helper.replace(start, "false")
+    assert subprocess.run(["/bin/sh", "-c", f"{without_us} store"], check=False).returncode == 0
+    assert subprocess.run(["/bin/sh", "-c", f"{without_us} get"], check=False).returncode == 1
+
+
 def test_init_may_be_run_again(installation: Canned, highroad: Highroad, repository: Path) -> None:
     highroad("init")
     git_url = f"{installation.url}/git/my-shop/my-shop.git"

@@ -60,7 +60,7 @@ class Refused(Exception):
 
 def test_a_transaction_is_kept_when_its_block_ends_and_forgotten_when_it_raises(database: Database) -> None:
     add(database, "kept")
-    with pytest.raises(Refused), database.begin() as tx:
+    with contextlib.suppress(Refused), database.begin() as tx:
         tx.execute(insert(notes).values(word="forgotten"))
         raise Refused
     assert words(database) == ["kept"]
@@ -72,7 +72,7 @@ def test_what_follows_a_commit_comes_in_order_and_never_after_a_rollback(databas
         tx.after_commit(lambda: said.append(f"first of {len(words(database))}"))
         tx.after_commit(lambda: said.append("second"))
         tx.execute(insert(notes).values(word="kept"))
-    with pytest.raises(Refused), database.begin() as tx:
+    with contextlib.suppress(Refused), database.begin() as tx:
         tx.after_commit(lambda: said.append("never"))
         raise Refused
     assert said == ["first of 1", "second"]
@@ -84,10 +84,14 @@ def test_a_follow_up_that_fails_keeps_no_other_from_its_turn(database: Database)
     def fail() -> None:
         raise Refused
 
-    with pytest.raises(Refused), database.begin() as tx:
-        tx.after_commit(fail)
-        tx.after_commit(lambda: said.append("rang"))
-        tx.execute(insert(notes).values(word="kept"))
+    def write() -> None:
+        with database.begin() as tx:
+            tx.after_commit(fail)
+            tx.after_commit(lambda: said.append("rang"))
+            tx.execute(insert(notes).values(word="kept"))
+
+    with pytest.raises(Refused):
+        write()
     assert (said, words(database)) == (["rang"], ["kept"])
 
 
@@ -119,7 +123,7 @@ def test_a_failed_savepoint_leaves_the_rest_of_the_transaction(database: Databas
     add(database, "taken")
     with database.begin() as tx:
         tx.execute(insert(notes).values(word="other"))
-        with pytest.raises(Exception, match="(?i)unique"), tx.connection.begin_nested():
+        with pytest.raises(Exception, match=r"(?i)unique"), tx.connection.begin_nested():
             tx.execute(insert(notes).values(word="taken"))
     assert words(database) == ["taken", "other"]
 
@@ -200,9 +204,9 @@ def test_a_full_disk_is_said_and_nothing_is_half_written(sqlite_file: tuple[Data
     with database.engine.connect() as connection:
         pages = connection.execute(text("PRAGMA page_count")).scalar_one()
         connection.execute(text(f"PRAGMA max_page_count = {pages + 2}"))
+    rows = [{"word": "small", "body": ""}, {"word": "large", "body": "x" * 1_000_000}]
     with pytest.raises(DiskFull) as refused, database.begin() as tx:
-        tx.execute(insert(notes).values(word="small"))
-        tx.execute(insert(notes).values(word="large", body="x" * 1_000_000))
+        tx.execute(insert(notes), rows)
     assert refused.value.status == 507
     assert "Free space" in refused.value.next_step
     assert words(database) == []
@@ -224,11 +228,16 @@ def test_a_connection_that_was_cut_is_replaced_by_the_next_transaction(postgres_
 
 def test_a_connection_that_is_cut_inside_a_transaction_is_unavailable(postgres_database: str) -> None:
     database = Database(postgres_database)
-    with pytest.raises(DatabaseUnavailable), database.begin() as tx:
-        mine = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
-        with psycopg.connect(postgres_database, autocommit=True) as other:
-            other.execute("SELECT pg_terminate_backend(%s)", [mine])
-        tx.execute(text("SELECT 1"))
+
+    def lose_it() -> None:
+        with database.begin() as tx:
+            mine = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            with psycopg.connect(postgres_database, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", [mine])
+            tx.execute(text("SELECT 1"))
+
+    with pytest.raises(DatabaseUnavailable):
+        lose_it()
     database.close()
 
 

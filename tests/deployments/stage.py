@@ -6,6 +6,7 @@ quick and deterministic; tests of durability launch `platform.engine` instead.
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 import threading
@@ -43,6 +44,7 @@ WORKER = Process(name="worker", command="work", health=Health(kind="tcp", grace=
 def migrated() -> Path:
     """An empty database with the schema, to be copied: migrating takes longer than most tests here."""
     directory = Path(tempfile.mkdtemp(prefix="hr-template-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     database = Database(f"sqlite:///{directory}/highroad.sqlite")
     migrate(database)
     database.close()  # the last connection moves all into the file

@@ -47,7 +47,7 @@ def free_port() -> int:
 
 @dataclass
 class Installation:
-    """`number` keeps the ports and users of its apps apart from those of other test processes."""
+    """`number` (0 to 99) keeps the ports and users of its apps apart from those of other test processes."""
 
     home: Path
     number: int
@@ -76,9 +76,9 @@ class Installation:
             "HOME": str(self.home),
             "XDG_CONFIG_HOME": str(self.home / "config"),
             "HIGHROAD_DATA": str(self.data),
-            "HIGHROAD_FIRST_UID": str(300_000 + 5_000 * self.number),
-            "HIGHROAD_FIRST_APP_PORT": str(24_000 + 500 * self.number),
-            "HIGHROAD_LAST_APP_PORT": str(24_499 + 500 * self.number),
+            "HIGHROAD_FIRST_UID": str(300_000 + 1_000 * self.number),
+            "HIGHROAD_FIRST_APP_PORT": str(20_000 + 100 * self.number),
+            "HIGHROAD_LAST_APP_PORT": str(20_099 + 100 * self.number),
             "HIGHROAD_LOG_SEGMENT": str(1024**2),
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
@@ -179,7 +179,7 @@ class Installation:
     def developer(self, files: Mapping[str, str], *, name: str = "", push: bool = True) -> Developer:
         """A repository with these files that `highroad init` has connected to a service of its own."""
         self.services += 1
-        service = f"{name or 'app'}-{self.services}"
+        service = f"{name or 'app'}-{self.number}-{self.services}"
         directory = self.home / "work" / service
         directory.mkdir(parents=True)
         developer = Developer(self, directory, service)

@@ -111,5 +111,11 @@ def test_up_and_down_are_repeatable(developer: Developer) -> None:
     assert "running already" in installation.run("highroad", "up")
 
 
+def test_another_port_is_not_taken_while_it_runs(installation: Installation) -> None:
+    said = installation.run("highroad", "up", "--port", "1")
+    assert f"running already at {installation.url}" in said
+    assert installation.settings.port == installation.port
+
+
 def _is_push(pid: int) -> bool:
     return b"git" in read(pid, "cmdline").split(b"\0")[0]

@@ -9,6 +9,7 @@ import pytest
 from highroad.access.model import SYSTEM
 from highroad.app.composition import Platform
 from highroad.builds.trees import remove
+from highroad.db.engine import DatabaseUnavailable
 from highroad.drivers.memory import MemoryDriver
 from highroad.kit.paging import PageRequest
 from highroad.pipelines import actions, store
@@ -167,4 +168,15 @@ def test_a_source_that_is_gone_is_checked_out_again(yard: Yard) -> None:
 
     run = yard.push(PROCFILE)
     yard.work(Cleaner())
+    assert yard.run(run).state == "succeeded"
+
+
+def test_a_database_that_is_away_for_a_moment_is_waited_for(yard: Yard) -> None:
+    class Outage(Unobserved):
+        def before(self, run: Run, step: Step) -> None:
+            if step.attempt == 1:
+                raise DatabaseUnavailable("gone", next_step="wait")
+
+    run = yard.push(PROCFILE)
+    yard.work(Outage())
     assert yard.run(run).state == "succeeded"

@@ -112,9 +112,7 @@ def test_nothing_is_found_without_the_permission_to_read(db: Database, people: P
                 find()
 
 
-def test_who_only_reads_creates_and_changes_nothing(
-    db: Database, log: EventLog, people: People, shop: Shop
-) -> None:
+def test_who_only_reads_creates_and_changes_nothing(db: Database, log: EventLog, people: People, shop: Shop) -> None:
     reader, before = actor_of(people.member, "read"), types(db)
     with db.begin() as tx:
         for write in (

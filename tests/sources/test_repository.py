@@ -62,6 +62,8 @@ def test_what_names_no_commit_is_told_so(repository: Repository, developer: Deve
     developer.commit({"a": "1"})
     with pytest.raises(UnknownRevision):
         pushed(repository, developer).resolve(name)
+    with pytest.raises(UnknownRevision):
+        repository.commit_info(name)
 
 
 def test_a_commit_tells_who_made_it_when_and_why(repository: Repository, developer: Developer) -> None:
@@ -101,6 +103,7 @@ def test_equal_content_has_an_equal_tree_in_any_commit(repository: Repository, d
     three = developer.commit({"b": "1"})
     pushed(repository, developer)
     assert repository.tree(one) == repository.tree(three)
+    assert repository.commit_info(one).tree == repository.tree(one)
     assert repository.tree(one, subdirectory="api") == repository.tree("main~1", subdirectory="./api/")
 
 

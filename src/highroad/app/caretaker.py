@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from highroad.access.model import SYSTEM
 from highroad.app.housekeeping import Housekeeping
@@ -65,6 +66,7 @@ class Caretaker:
         ensure_engine: Callable[[], bool],
         apply_routes: Callable[[], None],
         sweep: Callable[[], None],
+        rehouse: Callable[[list[Instance]], None],
     ) -> None:
         self._db = db
         self._log = log
@@ -74,15 +76,19 @@ class Caretaker:
         self._commands = commands
         self._ensure_engine = ensure_engine
         self._apply_routes = apply_routes
+        self._rehouse = rehouse
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
+        self._recovery_owed = False
         self._told: dict[str, tuple[str, int]] = {}
         self._chores = [
+            Chore("toolchains", 86_400.0, housekeeping.know_toolchains),
             Chore("schedule", 1.0, lambda: scheduler.look(now())),
             Chore("engine", 2.0, self.keep_engine),
             Chore("instances", 5.0, self.watch_instances),
             Chore("queues", 10.0, self.start_queued),
+            Chore("pushes", 120.0, self.reconcile_pushes, due=time.monotonic() + 120),
             Chore("sweep", 30.0, sweep, due=time.monotonic() + 30),
             Chore("housekeeping", 600.0, housekeeping.tidy, due=time.monotonic() + 60),
         ]
@@ -138,15 +144,23 @@ class Caretaker:
         self.recover_instances()
         self._apply_routes()
         self._engine.launch()
-        self.start_queued()
+        self._attempt("queues", self.start_queued)
+        self.reconcile_pushes()
+
+    def reconcile_pushes(self) -> None:
+        """Record pushes that git accepted and nobody recorded. A service whose repository cannot be read is told of in
+        the log and keeps no other one waiting."""
         for service in self._services():
-            self._gate.reconcile(service, SYSTEM)
+            self._attempt(f"pushes of {service.project}/{service.name}", partial(self._gate.reconcile, service, SYSTEM))
 
     def keep_engine(self) -> None:
         if self._ensure_engine():
             logger.warning("the supervisor was gone and was started again")
+            self._recovery_owed = True
+        if self._recovery_owed:
             self.recover_instances()
             self._apply_routes()
+            self._recovery_owed = False
 
     def recover_instances(self) -> None:
         with self._db.read() as tx:
@@ -169,10 +183,12 @@ class Caretaker:
             self._engine.start(workflow, subject)
 
     def watch_instances(self) -> None:
-        """Tell of instances whose state changed by itself: crashed, given up, recovered."""
+        """Tell of instances whose state changed by itself (crashed, given up, recovered), and help those that cannot
+        come up because their port was taken."""
         with self._db.read() as tx:
             live = {each.id: each for each in store.live_instances(tx) if each.state == "serving"}
         observed = self._driver.observe(list(live)) if live else {}
+        self._rehouse([live[id] for id, seen in observed.items() if seen.state in TELLING and seen.pid is None])
         for id in self._told.keys() - live.keys():
             del self._told[id]
         for id, seen in observed.items():

@@ -27,7 +27,9 @@ from highroad.deployments import removal, running_api, runs_api
 from highroad.deployments.commands import Commands
 from highroad.deployments.desk import Desk
 from highroad.deployments.follow import Follower
+from highroad.deployments.instances import Ports
 from highroad.deployments.push import PushGate
+from highroad.deployments.rehousing import Rehousing
 from highroad.deployments.removal import Remover
 from highroad.deployments.workflow import Deployer
 from highroad.drivers.contract import Driver
@@ -75,6 +77,7 @@ class Platform:
     router: Router
     pipeline: Pipeline
     deployer: Deployer
+    rehousing: Rehousing
     gate: PushGate
     gateway: Gateway[Any]
     desk: Desk
@@ -139,6 +142,7 @@ def compose(
         router,
         pipeline,
         deployer,
+        Rehousing(db, driver, Ports(settings.first_app_port, settings.last_app_port), deployer.apply_routes),
         gate,
         gateway,
         desk,

@@ -33,6 +33,11 @@ class Housekeeping:
         self._builder = builder
         self._repository_of = repository_of
 
+    def know_toolchains(self) -> None:
+        """Look for the machine's interpreters and compilers, so that the first push does not wait for that; they are
+        kept as long as this process."""
+        self._builder.tools()
+
     def tidy(self) -> None:
         with self._db.begin() as tx:
             kept = self._drop_releases(tx)

@@ -27,7 +27,7 @@ from highroad.events.log import EventLog
 from highroad.kit.bell import Bell
 from highroad.kit.ids import new_id
 from highroad.routing import caddy
-from highroad.settings import Settings
+from highroad.settings import Settings, load
 from highroad.web.access import link_url
 
 OPERATOR = "operator@localhost"
@@ -69,6 +69,10 @@ class Running:
 def up(settings: Settings, say: Callable[[str], None], environ: Mapping[str, str] = os.environ) -> Running:
     """Start what is not running, wait until it is ready, and return with a one-time sign-in link for the operator."""
     supervisor = Supervisor(settings)
+    if supervisor.alive():
+        # The router holds its port until `down`; another address that is wished for meanwhile needs that first.
+        stored = load(settings.data, {})
+        settings = replace(settings, port=stored.port, bind=stored.bind, domain=stored.domain)
     was_up = supervisor.alive() and answers(settings)
     moved_from = None
     if not was_up:
@@ -112,7 +116,7 @@ def programs(settings: Settings, environ: Mapping[str, str]) -> list[Program]:
         ),
         Program(
             name="control-plane",
-            command=(sys.executable, "-m", "highroad.app.serve", str(settings.data)),
+            command=(sys.executable, "-m", "highroad.app", str(settings.data)),
             env={**env, **home, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2", "HIGHROAD_CODE": _code()},
             stop_grace=10.0,
             priority=30,

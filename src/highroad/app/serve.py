@@ -1,10 +1,11 @@
-"""The control-plane process: `python -m highroad.app.serve DATA`, run by the supervisor.
+"""The control-plane process: `python -m highroad.app DATA`, run by the supervisor.
 
 One process serves API, portal and Git on a Unix socket behind the router, and executes workflows in threads.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -45,6 +46,7 @@ def assemble(settings: Settings, *, observer: Observer | None = None) -> tuple[P
         ensure_engine=supervisor.ensure,
         apply_routes=platform.deployer.apply_routes,
         sweep=platform.deployer.sweep,
+        rehouse=platform.rehousing.rehouse,
     )
     return platform, caretaker
 
@@ -82,8 +84,7 @@ def main() -> None:
     settings = load(Path(sys.argv[1]), {})  # as `highroad up` decided; the environment had its say there
     platform, caretaker = assemble(settings)
     settings.api_socket.unlink(missing_ok=True)  # of a control plane that was killed
-    Server(server_config(create_app(platform, caretaker), settings), platform).run()
-
-
-if __name__ == "__main__":
-    main()
+    server = Server(server_config(create_app(platform, caretaker), settings), platform)
+    gc.freeze()  # what is there now stays for ever: see `__main__`
+    gc.enable()
+    server.run()

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from highroad import __version__
 from highroad.builds.build import Builder
 from highroad.drivers.contract import Driver
-from highroad.web.api import Answer, api_router
+from highroad.web.api import OPEN, Answer, api_router
 from highroad.web.context import Context
 
 
@@ -25,7 +25,7 @@ class SystemAnswer(Answer):
 def router(context: Context, driver: Driver, builder: Builder, ready: Callable[[], bool]) -> APIRouter:
     api = api_router("system")
 
-    @api.get("/system")
+    @api.get("/system", openapi_extra=OPEN)
     def system() -> SystemAnswer:
         """What this installation is and what it can build; nothing here is secret."""
         abilities = driver.abilities()
@@ -39,7 +39,7 @@ def router(context: Context, driver: Driver, builder: Builder, ready: Callable[[
             toolchains=dict(builder.tools().versions()),
         )
 
-    @api.get("/health", status_code=204)
+    @api.get("/health", status_code=204, openapi_extra=OPEN)
     def health(response: Response) -> None:
         """204 when requests are served and unfinished work goes on; 503 while Highroad still comes up."""
         if not ready():

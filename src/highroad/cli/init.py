@@ -185,8 +185,8 @@ def _connect(repository: git.Repository, wish: Wish, git_url: str, url: str) -> 
 
 
 def _helper() -> str:
-    """Git runs it with `get`, `store` or `erase` behind it. The shell answers `store`, which each push asks for once the
-    token was right and which changes nothing: starting this program for it would hold every push up by 60 ms."""
+    """Git runs it with `get`, `store` or `erase` behind it. The shell answers `store`, which each push asks for once
+    the token was right and which changes nothing: starting this program for it would hold every push up by 60 ms."""
     return f'!f() {{ [ "$1" = store ] || {_executable()} git-credential "$1"; }}; f'
 
 

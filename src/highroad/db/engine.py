@@ -61,6 +61,7 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._follow_ups: list[Callable[[], None]] = []
+        self._last: list[Callable[[], None]] = []
 
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         return self.connection.execute(statement, parameters)
@@ -68,6 +69,16 @@ class Transaction:
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that also takes `on_conflict_do_update` and `on_conflict_do_nothing`, which both databases have."""
         return sqlite.insert(table) if self.sqlite else postgresql.insert(table)
+
+    def before_commit(self, statement: Callable[[], object]) -> None:
+        """Execute `statement` as one of the last of this transaction, in order: for locks that all transactions share,
+        which must come after those on rows, lest two wait for each other. Its failure rolls back; without a commit it
+        is not called."""
+        self._last.append(statement)
+
+    def _end(self) -> None:
+        while self._last:
+            self._last.pop(0)()
 
     def after_commit(self, follow_up: Callable[[], None]) -> None:
         """Run `follow_up` once when this transaction has committed, in order, never after a rollback."""
@@ -115,8 +126,11 @@ class Database:
                         isolation_level="REPEATABLE READ", postgresql_readonly=True
                     )
                 with connection.begin() as block:
-                    yield Transaction(connection)
-                    if not write:
+                    transaction = Transaction(connection)
+                    yield transaction
+                    if write:
+                        transaction._end()
+                    else:
                         block.rollback()
         except (OperationalError, sqlite3.OperationalError, PoolTimeout) as error:
             raise _unavailable(error) from error
@@ -167,7 +181,7 @@ def _sqlite_engine(url: URL, lock_seconds: float) -> Engine:
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # BEGIN is ours (below); the driver's own would take the write lock too late
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-4096"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-4096"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

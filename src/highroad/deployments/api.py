@@ -32,6 +32,7 @@ from highroad.deployments.plan import plan_deployment
 from highroad.deployments.streaming import deployment_stream
 from highroad.deployments.subject import preview
 from highroad.kit.clock import now
+from highroad.kit.numbers import whole_number
 from highroad.kit.paging import PageRequest
 from highroad.pipelines import store as pipelines
 from highroad.pipelines.model import Release
@@ -217,6 +218,7 @@ def _add_deployments(api: APIRouter, desk: Desk) -> None:
 
     @api.get("/deployments/{id}")
     def get_deployment(actor: Annotated[Actor, actor_of], id: str) -> DeploymentAnswer:
+        """A deployment with its plan, its steps and how it ended."""
         require(actor, "project:read")
         with desk.context.db.read() as tx:
             found, service, environment = find_deployment(tx, id)
@@ -239,6 +241,7 @@ def _add_deployments(api: APIRouter, desk: Desk) -> None:
     @api.post("/deployments/{id}/cancel", status_code=202)
     def cancel_deployment(actor: Annotated[Actor, actor_of], id: str) -> DeploymentAnswer:
         """Put things back, if traffic has not moved yet."""
+        require(actor, "deployment:write")
         with desk.context.db.begin() as tx:
             found, service, environment = find_deployment(tx, id)
             actions.cancel(tx, desk.context.log, actor, service, environment, found)
@@ -272,10 +275,8 @@ def _release(tx: Transaction, service: Service, named: str | int | None) -> Rele
     if named is None:
         return None
     text = str(named)
-    if text.isdigit() and len(text) < 10:
-        found = pipelines.release_by_number(tx, service.id, int(text))
-    else:
-        found = pipelines.release(tx, text)
+    number = whole_number(text, digits=9)
+    found = pipelines.release(tx, text) if number is None else pipelines.release_by_number(tx, service.id, number)
     if found is None or found.service_id != service.id:
         raise NoSuchRelease(f"{service.name} has no release {text[:60]}.", next_step="highroad releases")
     return found

@@ -10,9 +10,10 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, RowMapping, String, T
 from sqlalchemy.exc import IntegrityError
 
 from highroad.db.engine import Transaction, metadata
+from highroad.db.pages import newest_first
 from highroad.kit.clock import now, parse_rfc3339, rfc3339
 from highroad.kit.ids import new_id
-from highroad.kit.paging import Page, PageRequest, page_of
+from highroad.kit.paging import Page, PageRequest
 
 CommandState = Literal["running", "finished", "lost", "cancelled"]
 
@@ -94,11 +95,7 @@ def command_by_id(tx: Transaction, id: str) -> Command | None:
 
 def list_commands(tx: Transaction, service_id: str, environment_id: str, request: PageRequest) -> Page[Command]:
     here = (commands.c.service_id == service_id, commands.c.environment_id == environment_id)
-    statement = select(commands).where(*here).order_by(commands.c.id.desc()).limit(request.size + 1)
-    if request.after is not None:
-        statement = statement.where(commands.c.id < request.after)
-    rows = [_command(row) for row in tx.execute(statement).mappings()]
-    return page_of(rows, request, lambda each: each.id)
+    return newest_first(tx, select(commands).where(*here), commands.c.id, request, _command)
 
 
 def running_commands(tx: Transaction) -> list[Command]:

@@ -133,20 +133,25 @@ class Commands:
         return specification(subject, process, None, None, configuration, self._context.settings), subject
 
     def _work(self, command: Command, spec: InstanceSpec, subject: Subject, flag: threading.Event, who: Who) -> None:
+        try:
+            exit_code, why = self._run(command, spec, flag)
+            state: command_store.CommandState = "cancelled" if flag.is_set() else "finished"
+            with self._context.db.begin() as tx:
+                command_store.end_command(tx, command.id, state, exit_code=exit_code, why=why)
+                event = _event(events.COMMAND_FINISHED, subject, command, exit_code=exit_code, state=state)
+                self._context.log.append(tx, event, who)
+        finally:
+            self._cancelled.pop(command.id, None)  # whatever happened, its place is free again
+
+    def _run(self, command: Command, spec: InstanceSpec, flag: threading.Event) -> tuple[int | None, str]:
         output = self._journal.lines(command.id, command.process, indent="")
         try:
             ended = self._driver.run(spec, output.feed, seconds=LONGEST_SECONDS, cancelled=flag.is_set)
-            exit_code, why = ended.exit_code, ended.why
         except (Temporary, Permanent) as error:
-            exit_code, why = None, str(error)
+            return None, str(error)
         finally:
             output.close()
-        state: command_store.CommandState = "cancelled" if flag.is_set() else "finished"
-        with self._context.db.begin() as tx:
-            command_store.end_command(tx, command.id, state, exit_code=exit_code, why=why)
-            event = _event(events.COMMAND_FINISHED, subject, command, exit_code=exit_code, state=state)
-            self._context.log.append(tx, event, who)
-        self._cancelled.pop(command.id, None)
+        return ended.exit_code, ended.why
 
 
 class Scheduler:

@@ -92,8 +92,8 @@ def _offsets(cursor: str | None) -> dict[str, int]:
         return {}
     try:
         offsets = json.loads(cursor)
-        return {str(key): max(0, int(value)) for key, value in offsets.items()}
-    except (ValueError, AttributeError, TypeError) as error:
+        return {str(key): min(max(0, int(value)), 2**53) for key, value in offsets.items()}
+    except (ValueError, AttributeError, TypeError, OverflowError, RecursionError) as error:
         raise BadCursor("The cursor cannot be read.", next_step="Start again without a cursor.") from error
 
 

@@ -42,7 +42,7 @@ class Ports:
         size = self._last - self._first + 1
         for offset in range(size):
             port = self._first + (self._next - self._first + offset) % size
-            if port not in taken and _nobody_listens(port):
+            if port not in taken and nobody_listens(port):
                 taken.add(port)
                 self._next = port + 1
                 return port
@@ -52,7 +52,8 @@ class Ports:
         )
 
 
-def _nobody_listens(port: int) -> bool:
+def nobody_listens(port: int) -> bool:
+    """Whether a loopback port can be bound now."""
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

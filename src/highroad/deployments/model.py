@@ -46,11 +46,23 @@ class PlannedInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What served when the plan was made, to put it back; `serving` are ids of instances."""
+
+    release_id: str | None
+    deployment_id: str | None
+    stopped: bool
+    counts: dict[str, int]
+    serving: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a deployment will do, decided before: the executor has no choices left.
 
     `start` are new instances, `keep` and `stop` ids of present ones. `hosts` lead to the http process afterwards
-    (empty: nothing to route). `directory` is served as files instead, for a static site.
+    (empty: nothing to route). `directory` is served as files instead, for a static site. `before` is written once, with
+    the plan: what serves later may be this deployment itself.
     """
 
     summary: str
@@ -63,6 +75,7 @@ class Plan:
     stop: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     directory: str | None = None
+    before: Before | None = None
 
 
 @dataclass(frozen=True, slots=True)

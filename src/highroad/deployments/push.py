@@ -5,6 +5,7 @@ The lines it yields are what the developer sees as `remote:`; they end with the 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from starlette.concurrency import run_in_threadpool
@@ -12,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from highroad.access.model import Actor
 from highroad.access.permissions import NotSignedIn, require
 from highroad.deployments.follow import Followed, Follower, lines_of
+from highroad.errors import Unavailable
 from highroad.pipelines import actions as pipelines
 from highroad.pipelines import store as pipeline_store
 from highroad.pipelines.actions import PushedCommit
@@ -25,6 +27,8 @@ from highroad.web.auth import authenticate
 from highroad.web.context import Context
 
 MESSAGE_BYTES = 4000
+PATIENCE = 20
+"""Attempts to record a push, a second apart; after that it is found when the repositories are compared again."""
 
 
 class PushGate:
@@ -47,8 +51,21 @@ class PushGate:
         return await run_in_threadpool(self._authorize, project, service, token, write)
 
     async def received(self, opened: Opened[Actor], updates: Sequence[RefUpdate]) -> AsyncIterator[str]:
-        lines, runs = await run_in_threadpool(self.record, opened.service_id, opened.actor, updates)
+        lines, runs = await self._record_patiently(opened, updates)
         return self._show(lines, runs)
+
+    async def _record_patiently(
+        self, opened: Opened[Actor], updates: Sequence[RefUpdate]
+    ) -> tuple[list[str], list[str]]:
+        """Git has accepted the push: a database that is away for a moment must not make it one that nothing follows."""
+        for attempt in range(PATIENCE):
+            try:
+                return await run_in_threadpool(self.record, opened.service_id, opened.actor, updates)
+            except Unavailable:
+                if attempt == PATIENCE - 1:
+                    raise
+                await asyncio.sleep(1.0)
+        raise AssertionError("the last attempt returned or raised")
 
     def _authorize(self, project: str, service: str, token: str | None, write: bool) -> Opened[Actor]:
         if token is None:

@@ -126,12 +126,15 @@ def _add_commands(api: APIRouter, desk: Desk) -> None:
 
     @api.get("/commands/{id}")
     def get_command(actor: Annotated[Actor, actor_of], id: str) -> CommandAnswer:
+        """A one-off command, and how it ended."""
         require(actor, "project:read")
         with desk.context.db.read() as tx:
             return command_answer(_command(tx, id))
 
     @api.get("/commands/{id}/log", response_model=None, responses={200: {"content": {"text/event-stream": {}}}})
-    def command_log(request: Request, actor: Annotated[Actor, actor_of], id: str, cursor: int = 0) -> Response:
+    def command_log(
+        request: Request, actor: Annotated[Actor, actor_of], id: str, cursor: Annotated[int, Query(ge=0, lt=2**53)] = 0
+    ) -> Response:
         """The command's output; `text/event-stream` follows it to its end."""
         require(actor, "log:read")
         with desk.context.db.read() as tx:
@@ -144,6 +147,8 @@ def _add_commands(api: APIRouter, desk: Desk) -> None:
 
     @api.post("/commands/{id}/cancel", status_code=202)
     def cancel_command(actor: Annotated[Actor, actor_of], id: str) -> CommandAnswer:
+        """Kill a command that runs."""
+        require(actor, "command:write")
         with desk.context.db.read() as tx:
             found = _command(tx, id)
         desk.commands.cancel(actor, found)
@@ -165,6 +170,7 @@ def _add_domains(api: APIRouter, desk: Desk) -> None:
     def list_domains(
         actor: Annotated[Actor, actor_of], project: str, service: str, environment: str
     ) -> Listing[DomainAnswer]:
+        """The own host names that lead to a service in an environment."""
         with context.db.read() as tx:
             found, where = _place(tx, actor, project, service, environment)
             return Listing(items=[_domain(each) for each in projects.list_domains(tx, found.id, where.id)])
@@ -185,6 +191,7 @@ def _add_domains(api: APIRouter, desk: Desk) -> None:
     def remove_domain(
         actor: Annotated[Actor, actor_of], project: str, service: str, environment: str, host: str
     ) -> None:
+        """Lead an own host name nowhere any more."""
         with context.db.begin() as tx:
             found, where = _place(tx, actor, project, service, environment)
             project_actions.remove_domain(tx, context.log, actor, found, where, host.lower())
@@ -205,6 +212,7 @@ def _add_variables(api: APIRouter, desk: Desk) -> None:
 
     @api.get(project_path)
     def project_variables(actor: Annotated[Actor, actor_of], project: str) -> VariablesAnswer:
+        """The values at the project's own scope."""
         return in_force(actor, project, None, None)
 
     @api.patch(project_path)
@@ -216,12 +224,14 @@ def _add_variables(api: APIRouter, desk: Desk) -> None:
 
     @api.get(environment_path)
     def environment_variables(actor: Annotated[Actor, actor_of], project: str, environment: str) -> VariablesAnswer:
+        """The values in force for whatever runs in an environment, before those of a service."""
         return in_force(actor, project, environment, None)
 
     @api.patch(environment_path)
     def change_environment_variables(
         actor: Annotated[Actor, actor_of], project: str, environment: str, body: VariableChange
     ) -> ChangedVariables:
+        """Set and unset at the environment's scope; what runs there follows unless `deploy` is false."""
         return change(actor, project, environment, None, body)
 
     @api.get(service_path)

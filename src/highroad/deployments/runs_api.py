@@ -97,6 +97,7 @@ def _add_single(api: APIRouter, desk: Desk) -> None:
 
     @api.get("/runs/{id}")
     def get_run(actor: Annotated[Actor, actor_of], id: str) -> RunAnswer:
+        """A pipeline run with its tasks and what came of it."""
         require(actor, "project:read")
         with desk.context.db.read() as tx:
             run, service = find_run(tx, id)
@@ -132,6 +133,7 @@ def _add_single(api: APIRouter, desk: Desk) -> None:
     @api.post("/runs/{id}/cancel", status_code=202)
     def cancel_run(actor: Annotated[Actor, actor_of], id: str) -> RunAnswer:
         """End the run at its next moment; only until it has made its release."""
+        require(actor, "run:write")
         with desk.context.db.begin() as tx:
             run, service = find_run(tx, id)
             actions.cancel_run(tx, desk.context.log, actor, service, run, desk.start)

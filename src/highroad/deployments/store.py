@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -25,13 +26,16 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from highroad.db.engine import Transaction, metadata
+from highroad.db.pages import newest_first
 from highroad.deployments.model import Deployment, DeploymentState, Instance, InstanceState, Kind, Placement, Plan, Step
 from highroad.drivers.contract import InstanceSpec
+from highroad.errors import Temporary, Unavailable
 from highroad.kit.clock import now, parse_rfc3339, rfc3339
 from highroad.kit.ids import new_id
-from highroad.kit.paging import Page, PageRequest, page_of
+from highroad.kit.paging import Page, PageRequest
 
 placements = Table(
     "placements",
@@ -101,6 +105,12 @@ instances = Table(
     Index("ix_instances_place", "service_id", "environment_id", "state"),
 )
 
+class PortTaken(Unavailable, Temporary):
+    """Two transactions chose the same port; the one that is tried again sees it taken."""
+
+    code = "port-taken"
+
+
 _plan = TypeAdapter(Plan)
 _spec = TypeAdapter(InstanceSpec)
 
@@ -108,21 +118,29 @@ _spec = TypeAdapter(InstanceSpec)
 # Placements
 
 
-def placement(tx: Transaction, service_id: str, environment_id: str) -> Placement:
-    """The placement, made when the service meets this environment for the first time."""
-    found = find_placement(tx, service_id, environment_id)
+def placement(tx: Transaction, service_id: str, environment_id: str, *, lock: bool = False) -> Placement:
+    """The placement, made when the service meets this environment for the first time. With `lock`, whoever else wants
+    the lock waits until this transaction ends."""
+    found = find_placement(tx, service_id, environment_id, lock=lock)
     if found is None:
+        values = {"service_id": service_id, "environment_id": environment_id, "stopped": False, "counts": "{}"}
+        # Somebody else may have made it since.
         tx.execute(
-            insert(placements).values(service_id=service_id, environment_id=environment_id, stopped=False, counts="{}")
+            tx.insert(placements)
+            .values(**values)
+            .on_conflict_do_nothing(index_elements=[placements.c.service_id, placements.c.environment_id])
         )
-        found = find_placement(tx, service_id, environment_id)
+        found = find_placement(tx, service_id, environment_id, lock=lock)
         assert found is not None, "it was just inserted"
     return found
 
 
-def find_placement(tx: Transaction, service_id: str, environment_id: str) -> Placement | None:
+def find_placement(
+    tx: Transaction, service_id: str, environment_id: str, *, lock: bool = False
+) -> Placement | None:
     here = (placements.c.service_id == service_id, placements.c.environment_id == environment_id)
-    row = tx.execute(select(placements).where(*here)).mappings().first()
+    statement = select(placements).where(*here)
+    row = tx.execute(statement.with_for_update(key_share=True) if lock else statement).mappings().first()
     return _placement(row) if row else None
 
 
@@ -169,6 +187,7 @@ def add_deployment(
     configuration: Mapping[str, str],
     counts: Mapping[str, int],
 ) -> Deployment:
+    placement(tx, service_id, environment_id, lock=True)  # one at a time draws a number here
     here = (deployments.c.service_id == service_id, deployments.c.environment_id == environment_id)
     number = (tx.execute(select(func.max(deployments.c.number)).where(*here)).scalar() or 0) + 1
     id = new_id("dep")
@@ -205,11 +224,9 @@ def deployment(tx: Transaction, id: str) -> Deployment | None:
 
 def list_deployments(tx: Transaction, service_id: str, environment_id: str, request: PageRequest) -> Page[Deployment]:
     here = (deployments.c.service_id == service_id, deployments.c.environment_id == environment_id)
-    statement = select(deployments).where(*here).order_by(deployments.c.id.desc()).limit(request.size + 1)
-    if request.after is not None:
-        statement = statement.where(deployments.c.id < request.after)
-    rows = [_deployment(tx, row) for row in tx.execute(statement).mappings().all()]
-    return page_of(rows, request, lambda each: each.id)
+    return newest_first(
+        tx, select(deployments).where(*here), deployments.c.id, request, lambda row: _deployment(tx, row)
+    )
 
 
 def deployments_of_run(tx: Transaction, run_id: str) -> list[Deployment]:
@@ -296,6 +313,7 @@ def add_instance(
     spec: InstanceSpec,
     drain: float,
 ) -> Instance:
+    """Raises `PortTaken`."""
     created = now()
     instance = Instance(
         spec.id,
@@ -312,24 +330,39 @@ def add_instance(
         created,
         created,
     )
-    tx.execute(
-        insert(instances).values(
-            id=instance.id,
-            deployment_id=deployment.id,
-            service_id=deployment.service_id,
-            environment_id=deployment.environment_id,
-            process=process,
-            position=index,
-            http=http,
-            port=port,
-            state="starting",
-            spec=json.dumps(_spec.dump_python(spec, mode="json")),
-            drain=drain,
-            created_at=rfc3339(created),
-            changed_at=rfc3339(created),
-        )
-    )
+    with _port_taken(port):
+        tx.execute(insert(instances).values(**_row_of(instance)))
     return instance
+
+
+def _row_of(instance: Instance) -> dict[str, Any]:
+    return {
+        "id": instance.id,
+        "deployment_id": instance.deployment_id,
+        "service_id": instance.service_id,
+        "environment_id": instance.environment_id,
+        "process": instance.process,
+        "position": instance.index,
+        "http": instance.http,
+        "port": instance.port,
+        "state": instance.state,
+        "spec": json.dumps(_spec.dump_python(instance.spec, mode="json")),
+        "drain": instance.drain,
+        "created_at": rfc3339(instance.created_at),
+        "changed_at": rfc3339(instance.changed_at),
+    }
+
+
+@contextmanager
+def _port_taken(port: int | None) -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        if port is None:
+            raise
+        raise PortTaken(
+            f"Port {port} was given to another instance at the same moment.", next_step="Try again."
+        ) from error
 
 
 def instances_at(
@@ -369,6 +402,13 @@ def set_instances(tx: Transaction, ids: Sequence[str], state: InstanceState) -> 
         tx.execute(update(instances).where(instances.c.id.in_(list(ids))).values(**values))
 
 
+def move_to_port(tx: Transaction, id: str, spec: InstanceSpec) -> None:
+    """The instance will listen on the port of its new `spec`. Raises `PortTaken`."""
+    values = {"port": spec.port, "spec": json.dumps(_spec.dump_python(spec, mode="json"))}
+    with _port_taken(spec.port):
+        tx.execute(update(instances).where(instances.c.id == id).values(**values))
+
+
 def forget_stopped(tx: Transaction, service_id: str, environment_id: str, *, keep: int) -> None:
     """Delete the rows of stopped instances beyond the newest `keep`."""
     here = (instances.c.service_id == service_id, instances.c.environment_id == environment_id)
@@ -379,8 +419,10 @@ def forget_stopped(tx: Transaction, service_id: str, environment_id: str, *, kee
 
 
 def forget_place(tx: Transaction, identity: int) -> None:
-    """Delete a placement with everything that happened there."""
-    row = tx.execute(select(placements).where(placements.c.identity == identity)).mappings().one()
+    """Delete a placement with everything that happened there; nothing happens when it is gone."""
+    row = tx.execute(select(placements).where(placements.c.identity == identity)).mappings().first()
+    if row is None:
+        return
     for table in (instances, deployments):
         here = (table.c.service_id == row["service_id"], table.c.environment_id == row["environment_id"])
         tx.execute(delete(table).where(*here))
@@ -390,6 +432,25 @@ def forget_place(tx: Transaction, identity: int) -> None:
 def deployment_ids(tx: Transaction, service_id: str, environment_id: str) -> list[str]:
     here = (deployments.c.service_id == service_id, deployments.c.environment_id == environment_id)
     return [row[0] for row in tx.execute(select(deployments.c.id).where(*here))]
+
+
+def old_deployments(tx: Transaction, service_id: str, environment_id: str, *, keep: int, limit: int) -> list[str]:
+    """Ids of ended deployments beyond the newest `keep` of a place, oldest first, except those that are still needed:
+    what serves or runs, and the last success of each release that is kept, whose configuration a rollback takes."""
+    here = (deployments.c.service_id == service_id, deployments.c.environment_id == environment_id)
+    newest = select(deployments.c.id).where(*here).order_by(deployments.c.id.desc()).limit(keep)
+    serving = select(placements.c.deployment_id).where(placements.c.deployment_id.is_not(None))
+    running = select(instances.c.deployment_id).where(instances.c.state != "stopped")
+    good = (deployments.c.state == "succeeded", deployments.c.kind != "stop", deployments.c.release_id.in_(_kept))
+    rollback = select(func.max(deployments.c.id)).where(*here, *good).group_by(deployments.c.release_id)
+    needed = union_all(newest, serving, running, rollback).subquery()
+    ended = deployments.c.state.not_in(["queued", "running"])
+    statement = select(deployments.c.id).where(*here, ended, deployments.c.id.not_in(select(needed.c[0])))
+    return [row[0] for row in tx.execute(statement.order_by(deployments.c.id).limit(limit))]
+
+
+def remove_deployments(tx: Transaction, ids: Collection[str]) -> None:
+    tx.execute(delete(deployments).where(deployments.c.id.in_(ids)))
 
 
 def ports_in_use(tx: Transaction) -> set[int]:

@@ -15,6 +15,7 @@ from highroad.deployments.follow import Followed
 from highroad.deployments.instances import stream_of
 from highroad.drivers.contract import LogLine
 from highroad.kit.clock import rfc3339
+from highroad.kit.numbers import whole_number
 from highroad.pipelines import store as pipelines
 from highroad.projects import store as projects
 from highroad.projects.model import Environment, Service
@@ -73,7 +74,7 @@ def command_stream(desk: Desk, request: Request, id: str) -> StreamingResponse:
         with desk.context.db.read() as tx:
             command = command_store.command_by_id(tx, id)
         assert command is not None, "the route found it"
-        lines, offset = desk.follower.journal.read(id, int(cursor) if cursor and cursor.isdigit() else 0)
+        lines, offset = desk.follower.journal.read(id, whole_number(cursor or "") or 0)
         messages = [Message("line", {"at": each.at, "task": each.task, "text": each.text}) for each in lines]
         ended = command.state != "running" and not lines
         if ended:

@@ -9,9 +9,10 @@ routes, and the driver's verbs are idempotent.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import TypedDict
@@ -20,7 +21,8 @@ from highroad.db.engine import Transaction
 from highroad.deployments import store
 from highroad.deployments.actions import advance, deployment_event, finish
 from highroad.deployments.instances import Ports, specification
-from highroad.deployments.model import Deployment, DeploymentState, Instance
+from highroad.deployments.leftovers import left_behind
+from highroad.deployments.model import Before, Deployment, DeploymentState, Instance
 from highroad.deployments.plan import plan_deployment
 from highroad.deployments.routes import all_routes
 from highroad.deployments.subject import Subject, situation, subject_of
@@ -44,8 +46,8 @@ LOOK_SECONDS = 0.2
 LAST_LINES = 12
 RELEASE_COMMAND_SECONDS = 600.0
 KEEP_STOPPED_ROWS = 20
-LEFT_SECONDS = 300.0
-"""How much longer than drain and grace a draining instance may live before nobody is thought to end it."""
+AT_ONCE = 8
+"""Deployments that start instances at the same moment: two hundred starting apps would all outlast their grace."""
 ENGINE_RETRY = Retry(attempts=40, first=0.1, factor=1.5, longest=2.0)
 """Patience with an engine or router that restarts: about a minute."""
 logger = logging.getLogger(__name__)
@@ -70,18 +72,9 @@ class Cancelled(Conflict):
     code = "deployment-cancelled"
 
 
-class Before(TypedDict):
-    """What served before the switch, to put it back."""
-
-    release_id: str | None
-    deployment_id: str | None
-    stopped: bool
-    counts: dict[str, int]
-    serving: list[str]
-
-
 class Prepared(TypedDict):
-    before: Before
+    """What the steps after the plan need, as plain JSON."""
+
     command: str | None
     start: list[str]
     stop: list[str]
@@ -104,6 +97,9 @@ class Deployer:
         self._router = router
         self._start = start
         self._routes_owed = False
+        self._asking, self._routing = threading.Lock(), threading.Lock()
+        self._asked = self._applied = 0
+        self._slots = threading.BoundedSemaphore(AT_ONCE)
         self._ports = Ports(context.settings.first_app_port, context.settings.last_app_port)
 
     def __call__(self, run: Run, deployment_id: str) -> None:
@@ -113,13 +109,15 @@ class Deployer:
             prepared = run.step("plan", self._plan, deployment_id)
             if prepared["command"] is not None:
                 run.step("release-command", self._release_command, deployment_id, prepared["command"])
-            run.step_retrying(ENGINE_RETRY, "start", self._start_instances, deployment_id, prepared["start"])
-            run.step_retrying(ENGINE_RETRY, "health", self._wait_until_healthy, run, deployment_id, prepared["start"])
+            with self._slots:
+                run.step_retrying(ENGINE_RETRY, "start", self._start_instances, deployment_id, prepared["start"])
+                run.step_retrying(
+                    ENGINE_RETRY, "health", self._wait_until_healthy, run, deployment_id, prepared["start"]
+                )
             run.step_retrying(ENGINE_RETRY, "switch", self._switch, deployment_id, prepared)
             run.step("finish", self._finish, deployment_id)
         except (HighroadError, Permanent) as error:
-            before = prepared and dict(prepared)
-            if run.step_retrying(ENGINE_RETRY, "put-back", self._put_back, deployment_id, before):
+            if run.step_retrying(ENGINE_RETRY, "put-back", self._put_back, deployment_id):
                 next_step = error.next_step or "highroad logs"
                 run.step("fail", self._fail, deployment_id, error.detail, next_step, isinstance(error, Cancelled))
                 return
@@ -141,29 +139,28 @@ class Deployer:
         with self._db.begin() as tx:
             subject = self._subject(tx, id)
             store.begin_step(tx, id, "plan")
-            deployment, placement = subject.deployment, subject.placement
-            serving = store.instances_at(tx, deployment.service_id, deployment.environment_id, ["serving"])
-            before: Before = {
-                "release_id": placement.release_id,
-                "deployment_id": placement.deployment_id,
-                "stopped": placement.stopped,
-                "counts": dict(placement.counts),
-                "serving": [each.id for each in serving],
-            }
-            if deployment.plan is None:
-                deployment = self._decide(tx, subject, tuple(serving))
+            deployment = subject.deployment if subject.deployment.plan is not None else self._decide(tx, subject)
             plan = deployment.plan
             assert plan is not None, "it was just set"
             fresh = [each.id for each in store.instances_of(tx, id)]
         for problem in plan.problems:
             raise PlanRefused(problem.detail, next_step=problem.next_step)
         self._say(id, f"-----> {plan.summary}")
-        return {"before": before, "command": plan.release_command, "start": fresh, "stop": list(plan.stop)}
+        return {"command": plan.release_command, "start": fresh, "stop": list(plan.stop)}
 
-    def _decide(self, tx: Transaction, subject: Subject, serving: tuple[Instance, ...]) -> Deployment:
+    def _decide(self, tx: Transaction, subject: Subject) -> Deployment:
         deployment, service, environment = subject.deployment, subject.service, subject.environment
+        placement = subject.placement
+        serving = tuple(store.instances_at(tx, service.id, environment.id, ["serving"]))
+        before = Before(
+            placement.release_id,
+            placement.deployment_id,
+            placement.stopped,
+            dict(placement.counts),
+            tuple(each.id for each in serving),
+        )
         present, wanted = situation(tx, subject, serving, self._context.settings.domain)
-        plan = plan_deployment(present, wanted, self._driver.abilities())
+        plan = replace(plan_deployment(present, wanted, self._driver.abilities()), before=before)
         processes = {process.name: process for process in subject.release.workload.processes}
         taken = store.ports_in_use(tx)
         for planned in () if plan.problems else plan.start:
@@ -223,6 +220,7 @@ class Deployer:
             self._refuse_if_cancelled(id)
             with self._db.read() as tx:
                 instances = store.instances_by_id(tx, instance_ids)
+            self._require_all(instances, instance_ids)
             for instance in instances:
                 self._driver.start(instance.spec)
             if instances:
@@ -286,6 +284,7 @@ class Deployer:
         with self._timed(id, "switch"):
             with self._db.begin() as tx:
                 subject = self._subject(tx, id)
+                self._require_all(store.instances_by_id(tx, prepared["start"]), prepared["start"])
                 if store.cancel_asked(tx, id):
                     raise Cancelled(subject.deployment.reason, next_step="")
                 stopping = subject.deployment.kind == "stop"
@@ -335,7 +334,7 @@ class Deployer:
                 run.halt()
                 time.sleep(0.2)
 
-    def _put_back(self, id: str, prepared: dict[str, object] | None) -> bool:
+    def _put_back(self, id: str) -> bool:
         """Undo what this deployment did: the old version serves (again), its own instances end. False when it had
         succeeded: then others may build on it already, and nothing is undone."""
         with self._db.begin() as tx:
@@ -343,16 +342,16 @@ class Deployer:
             if subject.deployment.state == "succeeded":
                 return False
             mine = [each.id for each in store.instances_of(tx, id)]
-            if prepared is not None and subject.placement.deployment_id == id:
-                before: Before = prepared["before"]  # type: ignore[assignment]  # a Prepared, as plain JSON
-                store.set_instances(tx, before["serving"], "serving")
+            before = subject.deployment.plan.before if subject.deployment.plan else None
+            if before is not None and subject.placement.deployment_id == id:
+                store.set_instances(tx, before.serving, "serving")
                 store.update_placement(
                     tx,
                     subject.placement.identity,
-                    release_id=before["release_id"],
-                    deployment_id=before["deployment_id"],
-                    stopped=before["stopped"],
-                    counts=before["counts"],
+                    release_id=before.release_id,
+                    deployment_id=before.deployment_id,
+                    stopped=before.stopped,
+                    counts=before.counts,
                 )
             store.set_instances(tx, mine, "draining")
         self.apply_routes()
@@ -376,12 +375,26 @@ class Deployer:
     # What steps share
 
     def apply_routes(self) -> None:
-        """Give the router the whole table as the database has it."""
-        self._routes_owed = True
-        with self._db.read() as tx:
-            routes = all_routes(tx, self._context.settings.domain)
-        self._router.apply(routes)
-        self._routes_owed = False
+        """Give the router the whole table as the database has it.
+
+        Reading and applying are one: a table read earlier must never be applied later. Who waited while another read a
+        table that holds his own commit already is done.
+        """
+        with self._asking:
+            self._asked += 1
+            mine = self._asked
+            self._routes_owed = True
+        with self._routing:
+            if self._applied >= mine:
+                return
+            with self._asking:
+                newest = self._asked
+            with self._db.read() as tx:
+                routes = all_routes(tx, self._context.settings.domain)
+            self._router.apply(routes)
+            with self._asking:
+                self._applied = newest
+                self._routes_owed = self._asked > newest
 
     def sweep(self) -> None:
         """What workflows that were lost left behind: routes that the router did not take, instances that nobody ends.
@@ -389,9 +402,7 @@ class Deployer:
         if self._routes_owed:
             self.apply_routes()
         with self._db.read() as tx:
-            left = [
-                each.id for each in store.live_instances(tx) if _is_left(each, store.deployment(tx, each.deployment_id))
-            ]
+            left = left_behind(tx, now())
         if left:
             logger.warning("ending instances that were left: %s", ", ".join(left))
             self._stop(left)
@@ -403,6 +414,14 @@ class Deployer:
             self._driver.stop(instance.id, grace=instance.spec.stop_grace)
         with self._db.begin() as tx:
             store.set_instances(tx, instance_ids, "stopped")
+
+    def _require_all(self, found: list[Instance], ids: list[str]) -> None:
+        """The engine of workflows can remember a step whose rows a power cut took from the database."""
+        if len(found) != len(ids):
+            raise Unhealthy(
+                "The machine lost what this deployment had written. The old version serves untouched.",
+                next_step="highroad deploy",
+            )
 
     def _timed(self, id: str, name: str) -> _Timed:
         return _Timed(self._context, id, name)
@@ -485,14 +504,6 @@ def _service_event(subject: Subject, first: bool) -> Event:
         chain=subject.deployment.run_id or subject.deployment.id,
         custom={"deployment": subject.deployment.id, "commit": subject.release.commit},
     )
-
-
-def _is_left(instance: Instance, deployment: Deployment | None) -> bool:
-    """Whether the workflow that should end this instance has had its time and more, or never will."""
-    if instance.state == "starting":
-        return deployment is None or deployment.ended
-    longest = instance.drain + instance.spec.stop_grace + LEFT_SECONDS
-    return instance.state == "draining" and now() - instance.changed_at > timedelta(seconds=longest)
 
 
 def _health_advice(process: Process) -> str:

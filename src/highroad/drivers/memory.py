@@ -23,6 +23,7 @@ from highroad.drivers.contract import (
 )
 from highroad.drivers.errors import BadCursor
 from highroad.kit.clock import now
+from highroad.kit.numbers import whole_number
 from highroad.workload.model import Health
 
 _RETRIES = 5
@@ -116,13 +117,14 @@ class MemoryDriver:
         lines, end = list(self._lines[stream]), self._count[stream]
         if cursor is None and tail is not None:
             return LogPage(tuple(lines[-tail:] if tail else []), f"1:{end}")
-        number, _, offset = (cursor or "1:0").partition(":")
-        if not (number.isdigit() and offset.isdigit()):
+        segment, _, position = (cursor or "1:0").partition(":")
+        offset = whole_number(position)
+        if whole_number(segment) is None or offset is None:
             raise BadCursor(f"{cursor!r} is not a log cursor.", next_step="Start again without a cursor.")
         first = end - len(lines)
-        start = max(int(offset), first) if int(offset) <= end else first
+        start = max(offset, first) if offset <= end else first
         found = lines[start - first : start - first + limit]
-        dropped = cursor is not None and not first <= int(offset) <= end
+        dropped = cursor is not None and not first <= offset <= end
         return LogPage(tuple(found), f"1:{start + len(found)}", dropped)
 
     def recover(self, wanted: Sequence[InstanceSpec]) -> None:

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, RowMapping, Select, String, Table, Text, insert, select, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Executable,
+    Index,
+    Integer,
+    RowMapping,
+    Select,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    text,
+)
 
 from highroad.db.engine import Transaction, metadata
 from highroad.events.model import SPEC_VERSION, Event, Recorded
@@ -36,10 +53,7 @@ _ORDER_LOCK = 0x48_52_45_56  # "HREV"
 
 
 def append(tx: Transaction, event: Event, *, actor: str, origin: str, source: str, ring: Callable[[], None]) -> str:
-    """Write the event with `tx`; followers are rung after the commit. Returns its id."""
-    if not tx.sqlite:
-        # Sequence numbers are drawn before commit: without this lock a reader could pass a number that commits later.
-        tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ORDER_LOCK})
+    """Write the event with `tx`, as the last that it does; followers are rung after the commit. Returns its id."""
     identifier, time = new_id("evt"), rfc3339(now())
     content = dict(event.content)
     if str(content.get("uri", "")).startswith("/"):
@@ -61,22 +75,38 @@ def append(tx: Transaction, event: Event, *, actor: str, origin: str, source: st
         "customData": custom,
         "customDataContentType": "application/json",
     }
-    tx.execute(
-        insert(events).values(
-            id=identifier,
-            type=event.type.name,
-            subject=event.subject,
-            time=time,
-            actor=actor,
-            origin=origin,
-            project=event.project,
-            service=event.service,
-            environment=event.environment,
-            data=json.dumps(data, separators=(",", ":")),
-        )
+    statement = insert(events).values(
+        id=identifier,
+        type=event.type.name,
+        subject=event.subject,
+        time=time,
+        actor=actor,
+        origin=origin,
+        project=event.project,
+        service=event.service,
+        environment=event.environment,
+        data=json.dumps(data, separators=(",", ":")),
     )
+    tx.before_commit(lambda: _write(tx, statement))
     tx.after_commit(ring)
     return identifier
+
+
+def _write(tx: Transaction, statement: Executable) -> None:
+    if not tx.sqlite:
+        # Sequence numbers are drawn before commit: without this lock a reader could pass a number that commits later.
+        tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ORDER_LOCK})
+    tx.execute(statement)
+
+
+def forget_before(tx: Transaction, instant: datetime, *, limit: int) -> int:
+    """Delete the oldest events as long as they are from before `instant`, at most `limit`. Returns how many."""
+    oldest = tx.execute(select(events.c.seq, events.c.time).order_by(events.c.seq).limit(limit))
+    # By the first that stays and not by time alone, which has no index; a cursor knows no gaps inside the log then.
+    old = list(itertools.takewhile(lambda row: parse_rfc3339(row.time) < instant, oldest))
+    if old:
+        tx.execute(delete(events).where(events.c.seq <= old[-1].seq))
+    return len(old)
 
 
 def read(

@@ -7,6 +7,7 @@ killed process leaves at most one partial last line, which readers skip and the 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from highroad.kit.bell import Bell
 from highroad.kit.clock import now, rfc3339
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+logger = logging.getLogger(__name__)
 READ_BYTES = 256 * 1024
 LONGEST_LINE = 8 * 1024
 
@@ -41,10 +43,13 @@ class Journal:
         at = rfc3339(now())
         lines = text.splitlines() or [""]
         entries = [json.dumps({"at": at, "task": task, "text": line[:LONGEST_LINE]}) + "\n" for line in lines]
-        with (self._directory / f"{subject}.jsonl").open("ab", buffering=0) as file:
-            if file.tell() and not self._ends_whole(subject):
-                entries.insert(0, "\n")
-            file.write("".join(entries).encode())
+        try:
+            with (self._directory / f"{subject}.jsonl").open("ab", buffering=0) as file:
+                if file.tell() and not self._ends_whole(subject):
+                    entries.insert(0, "\n")
+                file.write("".join(entries).encode())
+        except OSError as error:  # a full disk costs lines; it must not fail the step that only tells of its work
+            logger.warning("a line of %s is lost: %s", subject, error)
         self.bell.ring()
 
     def _ends_whole(self, subject: str) -> bool:

@@ -28,9 +28,10 @@ from sqlalchemy import (
 from highroad.builds.junit import TestCase, TestRun
 from highroad.builds.model import Artifact
 from highroad.db.engine import Transaction, metadata
+from highroad.db.pages import newest_first
 from highroad.kit.clock import now, parse_rfc3339, rfc3339
 from highroad.kit.ids import new_id
-from highroad.kit.paging import Page, PageRequest, page_of
+from highroad.kit.paging import Page, PageRequest
 from highroad.pipelines.model import PipelineRun, Release, RunState, Task, TaskState
 from highroad.workload.codec import dump, load
 from highroad.workload.model import Workload
@@ -147,11 +148,8 @@ def run(tx: Transaction, id: str) -> PipelineRun | None:
 
 
 def list_runs(tx: Transaction, service_id: str, request: PageRequest) -> Page[PipelineRun]:
-    statement = select(runs).where(runs.c.service_id == service_id).order_by(runs.c.id.desc()).limit(request.size + 1)
-    if request.after is not None:
-        statement = statement.where(runs.c.id < request.after)
-    rows = [_run(tx, row) for row in tx.execute(statement).mappings().all()]
-    return page_of(rows, request, lambda each: each.id)
+    statement = select(runs).where(runs.c.service_id == service_id)
+    return newest_first(tx, statement, runs.c.id, request, lambda row: _run(tx, row))
 
 
 def run_ids(tx: Transaction, service_id: str) -> list[str]:
@@ -317,16 +315,8 @@ def release_by_number(tx: Transaction, service_id: str, number: int) -> Release 
 
 
 def list_releases(tx: Transaction, service_id: str, request: PageRequest) -> Page[Release]:
-    statement = (
-        select(releases)
-        .where(releases.c.service_id == service_id)
-        .order_by(releases.c.id.desc())
-        .limit(request.size + 1)
-    )
-    if request.after is not None:
-        statement = statement.where(releases.c.id < request.after)
-    rows = [_release(row) for row in tx.execute(statement).mappings()]
-    return page_of(rows, request, lambda each: each.id)
+    statement = select(releases).where(releases.c.service_id == service_id)
+    return newest_first(tx, statement, releases.c.id, request, _release)
 
 
 def last_release_on(tx: Transaction, service_id: str, branch: str) -> Release | None:

@@ -7,8 +7,11 @@ and tests see within a quarter of a second.
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -114,6 +117,7 @@ class Pipeline:
         self._work = work
         self._on_release = on_release
         self._start = start
+        self._slots = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
 
     def __call__(self, run: Run, run_id: str) -> None:
         """The workflow function; `run_id` is a run whose turn it is."""
@@ -135,9 +139,9 @@ class Pipeline:
             self._refuse_if_stopped(flag)
             source = self._fresh_source(record)
             workload = detect(Source.at(source, service.path), self._builder.tools().versions())
+            self._refuse_unconcerned(record, workload)
             with self._db.begin() as tx:
                 store.set_workload(tx, run_id, workload)
-                self._refuse_unconcerned(tx, record, workload)
             self._say(run_id, "checkout", f"-----> {record.commit[:7]} {_title(record)}")
             for line in describe(workload):
                 self._say(run_id, "checkout", f"       {line}")
@@ -161,7 +165,8 @@ class Pipeline:
                 epoch=int(commit.committed.timestamp()),
             )
             self._append(record, service, events.BUILD_STARTED, {})
-            artifact = self._builder.build(request, lambda line: self._say(run_id, "build", line), cancelled=flag)
+            with self._slot(run_id, "build", flag):
+                artifact = self._builder.build(request, lambda line: self._say(run_id, "build", line), cancelled=flag)
             self._refuse_if_stopped(flag)
             with self._db.begin() as tx:
                 store.set_artifact(tx, run_id, artifact)
@@ -180,14 +185,15 @@ class Pipeline:
             record, service = self._read(run_id)
             self._refuse_if_stopped(flag)
             commit = self._repository_of(record.service_id).commit_info(record.commit)
-            tested = run_tests(
-                self._builder,
-                artifact,
-                workload,
-                lambda line: self._say(run_id, "test", line),
-                cancelled=flag,
-                epoch=int(commit.committed.timestamp()),
-            )
+            with self._slot(run_id, "test", flag):
+                tested = run_tests(
+                    self._builder,
+                    artifact,
+                    workload,
+                    lambda line: self._say(run_id, "test", line),
+                    cancelled=flag,
+                    epoch=int(commit.committed.timestamp()),
+                )
             self._refuse_if_stopped(flag)
             with self._db.begin() as tx:
                 if tested.run is not None:
@@ -206,9 +212,12 @@ class Pipeline:
                     "`test: {command: ..., required: false}` in highroad.yaml",
                 )
 
-    def _refuse_unconcerned(self, tx: Transaction, record: PipelineRun, workload: Workload) -> None:
+    def _refuse_unconcerned(self, record: PipelineRun, workload: Workload) -> None:
         """End here when `paths` says that nothing of this service changed since the branch's last release."""
-        before = store.last_release_on(tx, record.service_id, record.branch) if workload.paths else None
+        if not workload.paths:
+            return
+        with self._db.read() as tx:
+            before = store.last_release_on(tx, record.service_id, record.branch)
         if before is None or before.commit == record.commit:  # a run of the same commit was asked for by hand
             return
         repository = self._repository_of(record.service_id)
@@ -293,6 +302,18 @@ class Pipeline:
     def _refuse_if_stopped(self, flag: StopFlag) -> None:
         if flag():
             raise Stopped("The run was asked to stop.", next_step="")
+
+    @contextmanager
+    def _slot(self, run_id: str, task: TaskName, flag: StopFlag) -> Iterator[None]:
+        """As many builds and tests at once as the machine has cores: each may use the memory of a whole build."""
+        if not self._slots.acquire(blocking=False):
+            self._say(run_id, task, "       Waiting for another build to end.")
+            while not self._slots.acquire(timeout=POLL_SECONDS):
+                self._refuse_if_stopped(flag)
+        try:
+            yield
+        finally:
+            self._slots.release()
 
     def _append(
         self, record: PipelineRun, service: Service, type: events.EventType, content: dict[str, object]

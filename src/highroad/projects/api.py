@@ -106,18 +106,21 @@ def _add_projects(api: APIRouter, context: Context) -> None:
     def list_projects(
         actor: Annotated[Actor, actor_of], page: Annotated[PageRequest, Depends(paging)]
     ) -> Listing[ProjectSummary]:
+        """All projects, by name."""
         require(actor, "project:read")
         with context.db.read() as tx:
             return Listing(**listing(store.list_projects(tx, page), ProjectSummary.model_validate))
 
     @api.post("/projects", status_code=201)
     def create_project(actor: Annotated[Actor, actor_of], body: NewProject) -> ProjectAnswer:
+        """A project for services that belong together; its name becomes part of their host names."""
         with context.db.begin() as tx:
             project = actions.create_project(tx, context.log, actor, name=body.name)
         return _project(project, [], [])
 
     @api.get("/projects/{project}")
     def get_project(actor: Annotated[Actor, actor_of], project: str) -> ProjectAnswer:
+        """A project with its environments and services."""
         with context.db.read() as tx:
             found = actions.find_project(tx, actor, project)
             environments = store.list_environments(tx, found.id)
@@ -141,12 +144,14 @@ def _add_environments(api: APIRouter, context: Context) -> None:
 
     @api.get(base)
     def list_environments(actor: Annotated[Actor, actor_of], project: str) -> Listing[EnvironmentAnswer]:
+        """The environments of a project, by name."""
         with context.db.read() as tx:
             found = actions.find_project(tx, actor, project)
             return Listing(items=[environment_answer(each) for each in store.list_environments(tx, found.id)])
 
     @api.post(base, status_code=201)
     def create_environment(actor: Annotated[Actor, actor_of], project: str, body: NewEnvironment) -> EnvironmentAnswer:
+        """Somewhere for the project's services to run, with the rule of which branches are deployed there."""
         with context.db.begin() as tx:
             parent = actions.find_project(tx, actor, project)
             created = actions.create_environment(
@@ -156,6 +161,7 @@ def _add_environments(api: APIRouter, context: Context) -> None:
 
     @api.get(base + "/{environment}")
     def get_environment(actor: Annotated[Actor, actor_of], project: str, environment: str) -> EnvironmentAnswer:
+        """An environment with its mode and its deploy rule."""
         with context.db.read() as tx:
             return environment_answer(actions.find_environment(tx, actor, project, environment))
 
@@ -187,6 +193,7 @@ def _add_services(api: APIRouter, context: Context) -> None:
     def change_service(
         actor: Annotated[Actor, actor_of], project: str, service: str, body: ServiceChange
     ) -> ServiceSummary:
+        """Build the service from another directory of its repository, from the next push on."""
         with context.db.begin() as tx:
             found = actions.find_service(tx, actor, project, service)
             changed = actions.change_service(tx, context.log, actor, found, path=body.path)

@@ -136,8 +136,11 @@ class Repository:
             return False
 
     def commit_info(self, commit: str) -> Commit:
-        """One commit, in one git process: each push asks several times. Raises `UnknownRevision`."""
-        return self._log(1, f"{commit}^{{commit}}")[0]
+        """One commit by its id, in one git process: each push asks several times. Raises `UnknownRevision`."""
+        found = self._log(1, f"{commit}^{{commit}}")
+        if not found:
+            raise _unknown(commit)
+        return found[0]
 
     def log(self, revision: str, *, limit: int = 50, since: str | None = None) -> list[Commit]:
         """Commits reachable from `revision` (and not from `since`), newest first. Raises `UnknownRevision`."""

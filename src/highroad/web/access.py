@@ -11,7 +11,7 @@ from highroad.access import actions, store
 from highroad.access.model import SCOPES, Actor, Token, User
 from highroad.access.permissions import require
 from highroad.settings import Settings
-from highroad.web.api import SECRET, Answer, Body, Instant, Listing, api_router
+from highroad.web.api import OPEN, SECRET, Answer, Body, Instant, Listing, api_router
 from highroad.web.auth import client_address, origin_of, signed_in
 from highroad.web.context import Context
 
@@ -122,7 +122,7 @@ def router(context: Context) -> APIRouter:
 
 
 def _add_sign_in(api: APIRouter, context: Context) -> None:
-    @api.post("/sign-in", dependencies=[SECRET])
+    @api.post("/sign-in", dependencies=[SECRET], openapi_extra=OPEN)
     def sign_in(request: Request, body: SignIn) -> SignedIn:
         """A token for an email address and a password."""
         user = actions.check_password(
@@ -141,7 +141,7 @@ def _add_sign_in(api: APIRouter, context: Context) -> None:
             )
         return SignedIn(token=secret, actor=_user(user))
 
-    @api.post("/logins", status_code=201, dependencies=[SECRET])
+    @api.post("/logins", status_code=201, dependencies=[SECRET], openapi_extra=OPEN)
     def ask_login(body: LoginRequest) -> LoginAnswer:
         """Ask to be signed in by a person in the portal, as RFC 8628 does for devices."""
         with context.db.begin() as tx:
@@ -160,6 +160,7 @@ def _add_sign_in(api: APIRouter, context: Context) -> None:
         response_model=SignedIn,
         responses={202: {"description": "Nobody decided yet."}},
         dependencies=[SECRET],
+        openapi_extra=OPEN,
     )
     def collect_login(id: str, body: LoginSecret) -> SignedIn | Response:
         """The token of an approved login; 202 while it waits."""

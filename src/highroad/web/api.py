@@ -63,6 +63,10 @@ SECRET = Depends(_keep_nothing)
 """The dependency of a route whose answer holds a secret: nobody on the way stores it, and neither do we."""
 
 
+OPEN: dict[str, Any] = {"security": []}
+"""`openapi_extra` of a route that takes requests of people who are not signed in. A test lists them."""
+
+
 def api_router(tag: str) -> APIRouter:
     return APIRouter(prefix="/api/v1", tags=[tag], route_class=ApiRoute, responses=PROBLEMS)
 

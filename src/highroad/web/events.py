@@ -11,6 +11,7 @@ from highroad.access.permissions import require
 from highroad.errors import Malformed
 from highroad.events import store
 from highroad.events.log import cloud_event
+from highroad.kit.numbers import whole_number
 from highroad.web.api import api_router
 from highroad.web.auth import signed_in
 from highroad.web.context import Context
@@ -59,6 +60,7 @@ def router(context: Context) -> APIRouter:
 def _position(cursor: str | None) -> int | None:
     if cursor is None:
         return None
-    if not cursor.isdigit() or len(cursor) > 18:
+    position = whole_number(cursor)
+    if position is None:
         raise BadEventCursor("after must be the cursor of an event.", next_step="Leave it out for the newest events.")
-    return int(cursor)
+    return position

@@ -139,12 +139,15 @@ def unexpected(error: Exception, path: str) -> HighroadError:
 
 
 def document(app: FastAPI) -> None:
-    """Add the schema of a problem to the app's OpenAPI document."""
+    """Add to the app's OpenAPI document what all operations have: the schema of a problem, and how to sign in."""
     without = app.openapi
 
     def openapi() -> dict[str, Any]:
         described = without()
-        described.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+        components = described.setdefault("components", {})
+        components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "hr_..."}}
+        described["security"] = [{"token": []}]
         return described
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation of "Extending OpenAPI" has it

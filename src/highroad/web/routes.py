@@ -24,6 +24,7 @@ from starlette.types import Message
 
 from highroad.db.engine import DatabaseUnavailable
 from highroad.errors import Conflict, Invalid, Outdated, TooLarge
+from highroad.kit.numbers import whole_number
 from highroad.web import store
 from highroad.web.auth import COOKIE, bearer
 from highroad.web.context import Context
@@ -84,9 +85,9 @@ class ApiRoute(APIRoute):
 
 async def _whole(request: Request) -> Request:
     """The same request with its body read, as far as it is within the limit."""
-    declared = request.headers.get("content-length", "")
+    declared = whole_number(request.headers.get("content-length", ""))
     body = bytearray()
-    if not (declared.isdigit() and int(declared) > LARGEST_BODY):
+    if declared is None or declared <= LARGEST_BODY:
         async for chunk in request.stream():
             body += chunk
             if len(body) > LARGEST_BODY:

@@ -36,7 +36,7 @@ def take_key(tx: Transaction, key: str, request: str) -> dict[str, Any] | None:
         )
     )
     claim = tx.insert(idempotency_keys).values(key=key, request=request, created_at=rfc3339(now()))
-    if tx.execute(claim.on_conflict_do_nothing()).rowcount == 1:
+    if tx.execute(claim.on_conflict_do_nothing().returning(idempotency_keys.c.key)).first() is not None:
         return None
     row = tx.execute(select(idempotency_keys).where(idempotency_keys.c.key == key)).mappings().first()
     # It may have been given back since the claim was refused: then the first request ended at this moment.

@@ -147,7 +147,9 @@ class Engine:
 
     def launch(self) -> None:
         """Load the durable engine (about a second) and continue every unfinished run. Raises `AlreadyRunning`, or
-        `DatabaseUnreachable`, after which it may be tried again."""
+        `DatabaseUnreachable`, after which it may be tried again. Nothing happens when it is launched already."""
+        if self._launched:
+            return
         try:
             durable = self._open()
         except sa.exc.DBAPIError as error:

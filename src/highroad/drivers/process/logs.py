@@ -11,6 +11,7 @@ from urllib.parse import quote
 from highroad.drivers.contract import LogLine, LogPage
 from highroad.drivers.errors import BadCursor
 from highroad.kit.clock import parse_rfc3339
+from highroad.kit.numbers import whole_number
 
 _BLOCK = 256 * 1024
 
@@ -69,10 +70,11 @@ def _segments(directory: Path) -> dict[int, Path]:
 
 
 def _parse(cursor: str) -> tuple[int, int]:
-    number, _, offset = cursor.partition(":")
-    if not (number.isdigit() and offset.isdigit()):
+    segment, _, position = cursor.partition(":")
+    number, offset = whole_number(segment), whole_number(position)
+    if number is None or offset is None:
         raise BadCursor(f"{cursor[:40]!r} is not a log cursor.", next_step="Start again without a cursor.")
-    return int(number), int(offset)
+    return number, offset
 
 
 def _read(path: Path) -> bytes:

@@ -1,0 +1,102 @@
+"""What housekeeping deletes, and what it must never delete."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from highroad.app.housekeeping import Housekeeping
+from highroad.drivers.memory import MemoryDriver
+from highroad.kit.paging import PageRequest
+from highroad.pipelines import store as pipelines
+from highroad.routing.memory import MemoryRouter
+from tests.deployments.stage import Stage, composed, settings_in, staged
+from tests.pipelines.yard import PROCFILE, Yard
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    driver, router = MemoryDriver(), MemoryRouter(settings_in(tmp_path))
+    platform = composed(tmp_path, driver, router)
+    yield staged(platform, driver, router)
+    platform.context.db.close()
+
+
+def tidy(stage: Stage, keep: int = 2) -> None:
+    platform = stage.platform
+    settings = replace(platform.settings, keep_releases=keep)
+    Housekeeping(settings, platform.context.db, platform.builder, platform.repository_of).tidy()
+
+
+def releases(stage: Stage) -> list[int]:
+    with stage.platform.context.db.read() as tx:
+        page = pipelines.list_releases(tx, stage.service.id, PageRequest(100))
+    return [each.number for each in page.items]
+
+
+def test_the_newest_releases_stay(stage: Stage) -> None:
+    for _ in range(4):
+        stage.release()
+    tidy(stage)
+    assert releases(stage) == [4, 3]
+
+
+def test_the_release_that_serves_stays_however_old(stage: Stage) -> None:
+    stage.do(release=stage.release())
+    for _ in range(4):
+        stage.release()
+    tidy(stage)
+    assert releases(stage) == [5, 4, 1]
+
+
+def test_a_release_that_waits_to_be_deployed_stays(stage: Stage) -> None:
+    stage.do(release=stage.release())
+    stage.ask("restart")
+    stage.ask(release=stage.release())
+    for _ in range(4):
+        stage.release()
+    tidy(stage)
+    assert releases(stage) == [6, 5, 2, 1]
+
+
+def test_releases_that_served_can_be_rolled_back_to(stage: Stage) -> None:
+    for _ in range(4):
+        stage.do(release=stage.release())
+    for _ in range(3):
+        stage.release()
+    tidy(stage)
+    assert releases(stage) == [7, 6, 4, 3]
+    assert stage.do("rollback").state == "succeeded"
+
+
+def test_artifacts_of_kept_releases_stay_and_others_go(stage: Stage, tmp_path: Path) -> None:
+    yard = Yard(stage, tmp_path / "clone")
+    for number in range(4):
+        yard.push({**PROCFILE, "version": str(number)})
+        yard.work()
+    directories = [entry for entry in stage.platform.settings.artifacts.iterdir() if entry.is_dir()]
+    for path in stage.platform.settings.artifacts.rglob("*"):
+        os.utime(path, (time.time() - 86_400,) * 2, follow_symlinks=False)
+    tidy(stage)
+    with stage.platform.context.db.read() as tx:
+        kept = pipelines.list_releases(tx, stage.service.id, PageRequest(100)).items
+    assert len(kept) == 2
+    assert all(Path(each.artifact.directory).exists() for each in kept)
+    left = [entry for entry in stage.platform.settings.artifacts.iterdir() if entry.is_dir()]
+    assert len(left) < len(directories)
+
+
+def test_leftovers_of_killed_runs_go_and_a_run_at_work_keeps_its_files(stage: Stage, tmp_path: Path) -> None:
+    run = Yard(stage, tmp_path / "clone").push(PROCFILE)
+    work = stage.platform.settings.work
+    for name in (run.id, "run_gone", "run_fresh"):
+        (work / name).mkdir()
+    for name in (run.id, "run_gone"):
+        os.utime(work / name, (time.time() - 86_400,) * 2)
+    tidy(stage)
+    assert {each.name for each in work.iterdir()} == {run.id, "run_fresh"}
