@@ -78,7 +78,7 @@ def request(
             next_step=f"One of {', '.join(KINDS)}.",
             errors=[FieldError("/kind", f"one of {', '.join(KINDS)}")],
         )
-    placement = store.placement(tx, service.id, environment.id)
+    placement = store.placement(tx, service.id, environment.id, lock=True)
     chosen, configuration = _decide(tx, service, environment, kind, release, placement.release_id)
     if kind in REPLACES_RELEASE:
         for older in store.deployments_in(tx, "queued", service.id, environment.id):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -105,6 +105,7 @@ instances = Table(
     Index("ix_instances_place", "service_id", "environment_id", "state"),
 )
 
+
 class PortTaken(Unavailable, Temporary):
     """Two transactions chose the same port; the one that is tried again sees it taken."""
 
@@ -135,9 +136,7 @@ def placement(tx: Transaction, service_id: str, environment_id: str, *, lock: bo
     return found
 
 
-def find_placement(
-    tx: Transaction, service_id: str, environment_id: str, *, lock: bool = False
-) -> Placement | None:
+def find_placement(tx: Transaction, service_id: str, environment_id: str, *, lock: bool = False) -> Placement | None:
     here = (placements.c.service_id == service_id, placements.c.environment_id == environment_id)
     statement = select(placements).where(*here)
     row = tx.execute(statement.with_for_update(key_share=True) if lock else statement).mappings().first()
@@ -432,25 +431,6 @@ def forget_place(tx: Transaction, identity: int) -> None:
 def deployment_ids(tx: Transaction, service_id: str, environment_id: str) -> list[str]:
     here = (deployments.c.service_id == service_id, deployments.c.environment_id == environment_id)
     return [row[0] for row in tx.execute(select(deployments.c.id).where(*here))]
-
-
-def old_deployments(tx: Transaction, service_id: str, environment_id: str, *, keep: int, limit: int) -> list[str]:
-    """Ids of ended deployments beyond the newest `keep` of a place, oldest first, except those that are still needed:
-    what serves or runs, and the last success of each release that is kept, whose configuration a rollback takes."""
-    here = (deployments.c.service_id == service_id, deployments.c.environment_id == environment_id)
-    newest = select(deployments.c.id).where(*here).order_by(deployments.c.id.desc()).limit(keep)
-    serving = select(placements.c.deployment_id).where(placements.c.deployment_id.is_not(None))
-    running = select(instances.c.deployment_id).where(instances.c.state != "stopped")
-    good = (deployments.c.state == "succeeded", deployments.c.kind != "stop", deployments.c.release_id.in_(_kept))
-    rollback = select(func.max(deployments.c.id)).where(*here, *good).group_by(deployments.c.release_id)
-    needed = union_all(newest, serving, running, rollback).subquery()
-    ended = deployments.c.state.not_in(["queued", "running"])
-    statement = select(deployments.c.id).where(*here, ended, deployments.c.id.not_in(select(needed.c[0])))
-    return [row[0] for row in tx.execute(statement.order_by(deployments.c.id).limit(limit))]
-
-
-def remove_deployments(tx: Transaction, ids: Collection[str]) -> None:
-    tx.execute(delete(deployments).where(deployments.c.id.in_(ids)))
 
 
 def ports_in_use(tx: Transaction) -> set[int]:

@@ -26,7 +26,8 @@ from highroad.deployments.model import Before, Deployment, DeploymentState, Inst
 from highroad.deployments.plan import plan_deployment
 from highroad.deployments.routes import all_routes
 from highroad.deployments.subject import Subject, situation, subject_of
-from highroad.drivers.contract import Checked, Driver
+from highroad.deployments.waiting import Unhealthy, Waiting
+from highroad.drivers.contract import Driver
 from highroad.errors import Conflict, HighroadError, Invalid, Permanent, Unavailable
 from highroad.events import model as events
 from highroad.events.model import Event
@@ -37,13 +38,6 @@ from highroad.web.context import Context
 from highroad.workflows.run import Retry, Run
 from highroad.workload.model import Process
 
-SETTLE_SECONDS = 1.0
-"""How long a process without a health check must keep running before it counts as started."""
-QUIET_SECONDS = 2.0
-"""How long a start may take before people are told what it waits for."""
-LOOK_SECONDS = 0.2
-"""How often a start that is waited for is looked at for a crash, its end of grace, or a cancellation."""
-LAST_LINES = 12
 RELEASE_COMMAND_SECONDS = 600.0
 KEEP_STOPPED_ROWS = 20
 AT_ONCE = 8
@@ -56,11 +50,6 @@ logger = logging.getLogger(__name__)
 class PlanRefused(Invalid):
     code = "plan-refused"
     title = "The plan cannot be carried out"
-
-
-class Unhealthy(Unavailable):
-    code = "instance-unhealthy"
-    title = "An instance did not become healthy"
 
 
 class ReleaseCommandFailed(Unavailable):
@@ -227,57 +216,16 @@ class Deployer:
                 self._say(id, f"-----> Starting {', '.join(each.label for each in instances)}")
 
     def _wait_until_healthy(self, run: Run, id: str, instance_ids: list[str]) -> None:
+        def interrupt() -> None:
+            run.halt()
+            self._refuse_if_cancelled(id)
+
         with self._timed(id, "health"):
-            subject = self._read(id)
-            processes = {process.name: process for process in subject.release.workload.processes}
+            processes = {process.name: process for process in self._read(id).release.workload.processes}
             with self._db.read() as tx:
-                waiting = store.instances_by_id(tx, instance_ids)
-            began = told = time.monotonic()
-            looked, said = -LOOK_SECONDS, ""
-            while waiting:
-                run.halt()
-                waited = time.monotonic() - began
-                if look := waited - looked >= LOOK_SECONDS:
-                    looked = waited
-                    self._refuse_if_cancelled(id)
-                left, why = [], ""
-                for instance in waiting:
-                    checked = self._check(instance, processes[instance.process], waited)
-                    if not checked.healthy:
-                        left.append(instance)
-                        why = why or f"{instance.label}: {checked.why}"
-                        if look:
-                            self._refuse_if_hopeless(id, instance, processes[instance.process], checked, waited)
-                if left and waited > QUIET_SECONDS and (why != said or time.monotonic() - told > 10):
-                    said, told = why, time.monotonic()
-                    self._say(id, f"       waiting for {why} ({waited:.0f} s)")
-                waiting = left
-                if waiting:
-                    # Soon at first, so that a quick app does not wait to be seen and a slow one is not asked in vain.
-                    time.sleep(min(processes[waiting[0].process].health.interval, 1.0, max(0.015, waited / 10)))
-
-    def _check(self, instance: Instance, process: Process, waited: float) -> Checked:
-        checked = self._driver.check(instance.spec, process.health)
-        if checked.healthy and process.health.kind == "none" and waited < SETTLE_SECONDS:
-            return Checked(False, "is running; seeing whether it stays")
-        return checked
-
-    def _refuse_if_hopeless(
-        self, id: str, instance: Instance, process: Process, checked: Checked, waited: float
-    ) -> None:
-        """Fail at once when the instance has crashed, and at the end of its grace when it is not healthy yet."""
-        observed = self._driver.observe([instance.id])[instance.id]
-        crashed = observed.restarts > 0 or observed.state in {"backing-off", "given-up", "exited"}
-        if not crashed and waited < process.health.grace:
-            return
-        self._say_last_lines(id, instance)
-        if crashed:
-            why = f"{instance.label} ended: {observed.why or checked.why}."
-            next_step = f"Its last lines stand above. Try the command yourself: {process.command}"
-        else:
-            why = f"{instance.label} was not healthy within {process.health.grace:g} s: {checked.why}."
-            next_step = _health_advice(process)
-        raise Unhealthy(f"{why} The old version serves untouched.", next_step=next_step)
+                instances = store.instances_by_id(tx, instance_ids)
+            waiting = Waiting(self._driver, partial(self._say, id), interrupt)
+            waiting.until_healthy(instances, processes)
 
     def _switch(self, id: str, prepared: Prepared) -> None:
         """Point the routes at the new instances: first in the database, then in the router, from the database."""
@@ -444,13 +392,6 @@ class Deployer:
     def _say(self, id: str, text: str) -> None:
         self._journal.write(id, "deploy", text)
 
-    def _say_last_lines(self, id: str, instance: Instance) -> None:
-        page = self._driver.read_logs(instance.spec.stream, tail=400)
-        lines = [line.text for line in page.lines if line.instance == instance.id][-LAST_LINES:]
-        self._say(id, f"       Last lines of {instance.label}:" if lines else f"       {instance.label} wrote nothing.")
-        for line in lines:
-            self._say(id, f"         {line}")
-
     def _url(self, host: str) -> str:
         return f"http://{host}:{self._context.settings.port}"
 
@@ -504,12 +445,3 @@ def _service_event(subject: Subject, first: bool) -> Event:
         chain=subject.deployment.run_id or subject.deployment.id,
         custom={"deployment": subject.deployment.id, "commit": subject.release.commit},
     )
-
-
-def _health_advice(process: Process) -> str:
-    health = process.health
-    if health.kind == "http":
-        return f"Does it answer GET {health.path} on $PORT with 2xx or 3xx? Change the path: `health:` in highroad.yaml"
-    if health.kind == "tcp":
-        return "Does it listen on 127.0.0.1:$PORT? Read PORT from the environment; a slow start: `health: {grace: 120}`"
-    return f"Run the check yourself: {health.command}"
