@@ -6,13 +6,12 @@ filled by an install before; Highroad's, filled by another service with the same
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from benchmarks.installation import Installation, ask, call, installation, until
+from benchmarks.installation import Installation, ask, call, installation
 from benchmarks.push import EXAMPLE, TESTS, start_bare
 
 RATIO = 1.3
@@ -48,13 +47,7 @@ def _first_push(here: Installation, service: str, more: str) -> float:
     with (source / "requirements.txt").open("a") as requirements:
         requirements.write(more)
     repository = here.repository(service, source, without=TESTS)
-    began = time.perf_counter()
-    with subprocess.Popen(
-        ("git", "push", "--quiet", "highroad", "main"), cwd=repository, env=here.environ, stderr=subprocess.DEVNULL
-    ) as pushing:
-        answered = until(lambda: b" 200 OK" in ask(here.port, here.host(service)), pause=0.01) - began
-        pushing.wait()
-    return answered
+    return here.push_until(repository, lambda: b" 200 OK" in ask(here.port, here.host(service)))
 
 
 def _pip_install(here: Installation, *options: str) -> float:

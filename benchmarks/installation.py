@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-DEADLINE = 120.0
+DEADLINE = 60.0
 POLL = 0.002
 AUTHOR = ("-c", "user.name=Bench", "-c", "user.email=bench@localhost", "-c", "commit.gpgsign=false")
 
@@ -73,6 +73,21 @@ class Installation:
 
     def push(self, repository: Path) -> None:
         call(("git", "push", "--quiet", "highroad", "main"), repository, self.environ)
+
+    def push_until(self, repository: Path, answers: Callable[[], bool]) -> float:
+        """Seconds from the start of a push until `answers`; returns when the push has ended, too."""
+        began = time.perf_counter()
+        command = ("git", "push", "highroad", "main")
+        with tempfile.TemporaryFile() as said:
+            with subprocess.Popen(command, cwd=repository, env=self.environ, stderr=said) as pushing:
+                with contextlib.suppress(TimeoutError):
+                    until(lambda: answers() or pushing.poll() is not None)
+                answered = time.perf_counter() - began
+                pushing.wait(DEADLINE)
+            if pushing.returncode or not answers():
+                said.seek(0)
+                raise RuntimeError(f"The push did not lead to an answer:\n{said.read().decode()}")
+        return answered
 
     def programs(self) -> dict[str, int]:
         """The processes of Highroad itself by what they are; `router` is Caddy."""

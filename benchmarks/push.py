@@ -70,12 +70,8 @@ def _push_change(here: Installation, repository: Path, service: str, marker: str
     change(repository, marker)
     commit(repository, here.environ)
     host, wanted = here.host(service), marker.encode()
-    wall, began = time.time(), time.perf_counter()
-    with subprocess.Popen(
-        ("git", "push", "--quiet", "highroad", "main"), cwd=repository, env=here.environ, stderr=subprocess.DEVNULL
-    ) as pushing:
-        answered = until(lambda: wanted in ask(here.port, host)) - began
-        pushing.wait()
+    wall = time.time()
+    answered = here.push_until(repository, lambda: wanted in ask(here.port, host))
     return Pushed(answered, _split(here, service, wall, answered))
 
 

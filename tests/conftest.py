@@ -99,6 +99,14 @@ def api(migrated: tuple[str, world.People], tmp_path: Path) -> Iterator[world.Ap
 
 
 @pytest.fixture
+def postgres_api(postgres_template: tuple[str, world.People], postgres_url: str, tmp_path: Path) -> Iterator[world.Api]:
+    """As `api`, on PostgreSQL alone: for what only a server can do, such as going away."""
+    name, people = postgres_template
+    with postgres.database(postgres_url, template=name) as url, world.installation(tmp_path, url, people) as made:
+        yield made
+
+
+@pytest.fixture
 def sqlite_api(sqlite_template: tuple[Path, world.People], tmp_path: Path) -> Iterator[world.Api]:
     """As `api`, on SQLite alone: for behaviour that no database has a part in."""
     template, people = sqlite_template

@@ -266,8 +266,8 @@ def cli() -> str:
 
 
 def openapi() -> dict[str, Any] | None:
-    """The OpenAPI 3.1 document of the API, or None while there is none. `highroad.app` makes it without a database."""
-    make: Callable[[], dict[str, Any]] | None = existing("highroad.app", "openapi_document")
+    """The OpenAPI 3.1 document of the API, or None while there is none."""
+    make: Callable[[], dict[str, Any]] | None = existing("highroad.app.composition", "openapi_document")
     return make() if make else None
 
 
@@ -278,7 +278,8 @@ def api() -> str:
         for method, operation in methods.items():
             if isinstance(operation, Mapping) and "responses" in operation:
                 tag = (operation.get("tags") or ["other"])[0]
-                groups.setdefault(tag, []).append((f"`{method.upper()} {path}`", operation.get("summary", "")))
+                does = " ".join(operation.get("description", "").split())
+                groups.setdefault(tag, []).append((f"`{method.upper()} {path}`", does))
     blocks = []
     for tag, rows in sorted(groups.items()):
         blocks.append(f"## {tag.capitalize()}\n\n{table(('Request', 'Does'), rows)}")

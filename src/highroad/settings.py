@@ -56,8 +56,17 @@ class Settings:
     """Scratch space (`$HOME` and `/tmp`) of an app instance, unless its workload says otherwise."""
     instance_processes: int = 256
     """Processes and threads of an app instance, unless its workload says otherwise."""
+    largest_memory: int = 4 * 1024**3
+    """The most memory that a workload may ask for an instance."""
+    largest_disk: int = 2 * 1024**3
+    """The most scratch space that a workload may ask for an instance. It is memory, as far as it is filled."""
+    largest_processes: int = 4096
+    """The most processes and threads that a workload may ask for an instance."""
+    largest_cpu: float = 0.0
+    """The most cores that a workload may ask for an instance; 0 stands for all that the machine has."""
     first_app_port: int = 20000
-    """First of the loopback ports that app instances get as `PORT`."""
+    """First of the loopback ports that app instances get as `PORT`; the only one that an instance may listen on,
+    apart from free ones that the kernel picks, where it confines ports (Linux 6.7 or newer)."""
     last_app_port: int = 29999
     """Last of the loopback ports that app instances get as `PORT`."""
     first_uid: int = 200_000
@@ -109,6 +118,10 @@ class Settings:
     @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.data / 'highroad.sqlite'}"
+
+    @property
+    def largest_cores(self) -> float:
+        return self.largest_cpu or float(os.cpu_count() or 1)
 
     def make_directories(self) -> None:
         """Create the data directory and its rooms, readable by the owner alone."""

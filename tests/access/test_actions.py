@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -146,6 +147,43 @@ def test_a_token_gives_no_more_than_its_maker_has(db: Database, log: EventLog, p
         actions.create_token(tx, log, actor, name="more", scopes=["read", "git"], days=1)
 
 
+def test_a_token_that_a_token_made_ends_with_it(db: Database, log: EventLog, people: People) -> None:
+    _, secret = issue(db, log, people.member, days=1)
+    maker = came_in(db, secret)
+    with db.begin() as tx:
+        made = [actions.create_token(tx, log, maker, name="more", scopes=["read"], days=days) for days in (None, 90)]
+        listed = {each.id: each.expires_at for each in store.list_tokens(tx, people.member.id)}
+    assert {listed[each.id] for each, _ in made} == {listed[str(maker.token)]}
+
+
+def test_revoking_a_token_revokes_all_that_came_of_it(
+    db: Database, log: EventLog, people: People, member: Actor
+) -> None:
+    first, secret = issue(db, log, people.member)
+    _, other = issue(db, log, people.member)
+    secrets_made = [secret]
+    for _ in range(2):
+        maker = came_in(db, secrets_made[-1])
+        with db.begin() as tx:
+            secrets_made.append(actions.create_token(tx, log, maker, name="x", scopes=["read", "write"], days=1)[1])
+    with db.begin() as tx:
+        actions.revoke_token(tx, log, member, first)
+    for each in secrets_made:
+        with pytest.raises(BadToken, match="revoked"):
+            came_in(db, each)
+    assert came_in(db, other)
+    assert types(db)[-3:] == ["highroad-token.revoked.0.1.0"] * 3
+
+
+def test_a_token_that_was_just_revoked_makes_none(db: Database, log: EventLog, people: People, member: Actor) -> None:
+    id, secret = issue(db, log, people.member)
+    maker = came_in(db, secret)
+    with db.begin() as tx:
+        actions.revoke_token(tx, log, member, id)
+    with pytest.raises(BadToken), db.begin() as tx:
+        actions.create_token(tx, log, maker, name="late", scopes=["read"], days=1)
+
+
 @pytest.mark.parametrize(("name", "scopes"), [("x", []), ("x", ["fly"]), ("  ", ["read"])])
 def test_a_token_needs_a_name_and_scopes_that_exist(
     db: Database, log: EventLog, member: Actor, name: str, scopes: list[str]
@@ -175,8 +213,14 @@ def test_last_use_is_written_at_most_once_a_minute(db: Database, log: EventLog, 
 
 
 @pytest.fixture
-def with_password(db: Database, log: EventLog, member: Actor) -> str:
-    actions.set_password(db, log, member, current=None, new=PASSWORD)
+def in_portal(member: Actor) -> Actor:
+    """The member as somebody who is signed in to the portal."""
+    return replace(member, session="a session", origin="portal")
+
+
+@pytest.fixture
+def with_password(db: Database, log: EventLog, in_portal: Actor) -> str:
+    actions.set_password(db, log, in_portal, current=None, new=PASSWORD)
     return PASSWORD
 
 
@@ -204,17 +248,41 @@ def test_a_user_without_a_password_cannot_sign_in_with_one(db: Database, log: Ev
             check(db, log, attempt)
 
 
-def test_after_five_failures_the_user_has_to_wait_wherever_they_come_from(
+def test_after_five_failures_a_user_has_to_wait_where_they_came_from(
     db: Database, log: EventLog, with_password: str
 ) -> None:
-    for attempt in range(5):
+    for _ in range(5):
         with pytest.raises(WrongPassword):
-            check(db, log, "wrong", address=f"10.0.0.{attempt}")
+            check(db, log, "wrong")
     with pytest.raises(SlowDown) as refused:
-        check(db, log, with_password, address="10.9.9.9")
+        check(db, log, with_password)
     wait = refused.value.extra["retry_after"]
     assert isinstance(wait, int)
     assert 1 <= wait <= 5
+
+
+def test_nobody_locks_somebody_out_who_comes_from_elsewhere(db: Database, log: EventLog, with_password: str) -> None:
+    for attempt in range(60):
+        with pytest.raises(WrongPassword):
+            check(db, log, "wrong", address=f"10.0.0.{attempt}")
+    assert check(db, log, with_password, address="10.9.9.9")
+
+
+def test_a_user_who_is_tried_from_everywhere_has_one_free_attempt_left(
+    db: Database, log: EventLog, with_password: str
+) -> None:
+    fail_before(db, 60, timedelta(minutes=1), key=f"user:{MEMBER}")
+    with pytest.raises(WrongPassword):
+        check(db, log, "wrong")
+    with pytest.raises(SlowDown):
+        check(db, log, with_password)
+
+
+def test_an_app_on_this_machine_keeps_nobody_on_it_out(db: Database, log: EventLog, with_password: str) -> None:
+    for attempt in range(10):
+        with pytest.raises(WrongPassword):
+            check(db, log, "wrong", email=f"user{attempt}@example.com", address="127.0.0.1")
+    assert check(db, log, with_password, address="127.0.0.1")
 
 
 def test_after_five_failures_an_address_has_to_wait_whomever_it_tries(db: Database, log: EventLog) -> None:
@@ -225,9 +293,12 @@ def test_after_five_failures_an_address_has_to_wait_whomever_it_tries(db: Databa
         check(db, log, "wrong", email="another@example.com")
 
 
-def fail_before(db: Database, count: int, ago: timedelta) -> None:
+PAIR = f"pair:{MEMBER} 10.0.0.1"
+
+
+def fail_before(db: Database, count: int, ago: timedelta, *, key: str = PAIR) -> None:
     with db.begin() as tx:
-        values = {"key": f"user:{MEMBER}", "count": count, "last_at": rfc3339(now() - ago)}
+        values = {"key": key, "count": count, "last_at": rfc3339(now() - ago)}
         tx.execute(insert(store.failed_attempts).values(**values))
 
 
@@ -246,7 +317,7 @@ def test_a_success_forgets_the_failures(db: Database, log: EventLog, with_passwo
             check(db, log, "wrong")
     check(db, log, with_password)
     with db.read() as tx:
-        assert store.failures(tx, f"user:{MEMBER}") is None
+        assert store.failures(tx, PAIR) is None
 
 
 def test_a_day_without_failures_forgets_them_too(db: Database, log: EventLog) -> None:
@@ -254,7 +325,7 @@ def test_a_day_without_failures_forgets_them_too(db: Database, log: EventLog) ->
     with pytest.raises(WrongPassword):
         check(db, log, "wrong")
     with db.read() as tx:
-        found = store.failures(tx, f"user:{MEMBER}")
+        found = store.failures(tx, PAIR)
     assert found is not None
     assert found[0] == 1
 
@@ -276,9 +347,9 @@ def test_first_failures_at_once_are_all_counted(db: Database) -> None:
 
 
 @pytest.mark.parametrize("new", ["", "short", "x" * 1001])
-def test_a_password_has_ten_characters_and_not_a_novel(db: Database, log: EventLog, member: Actor, new: str) -> None:
+def test_a_password_has_ten_characters_and_not_a_novel(db: Database, log: EventLog, in_portal: Actor, new: str) -> None:
     with pytest.raises(WeakPassword):
-        actions.set_password(db, log, member, current=None, new=new)
+        actions.set_password(db, log, in_portal, current=None, new=new)
 
 
 def test_changing_a_password_needs_the_present_one(
@@ -289,6 +360,20 @@ def test_changing_a_password_needs_the_present_one(
             actions.set_password(db, log, member, current=current, new="another long one")
     actions.set_password(db, log, member, current=with_password, new="another long one")
     assert check(db, log, "another long one")
+
+
+def test_no_token_sets_a_first_password(db: Database, log: EventLog, member: Actor) -> None:
+    with pytest.raises(NotAllowed, match="set in the portal"):
+        actions.set_password(db, log, member, current=None, new=PASSWORD)
+
+
+def test_a_token_of_fewer_scopes_changes_no_password(
+    db: Database, log: EventLog, people: People, with_password: str
+) -> None:
+    limited = actor_of(people.member, "read", "write")
+    with pytest.raises(NotAllowed, match="more than this token"):
+        actions.set_password(db, log, limited, current=with_password, new="another long one")
+    assert check(db, log, with_password)
 
 
 def test_a_new_password_ends_all_other_sessions(db: Database, log: EventLog, people: People) -> None:
@@ -333,6 +418,30 @@ def test_a_link_ends_after_a_day(db: Database, log: EventLog, people: People, ad
         actions.use_link(tx, log, secret, address="")
 
 
+def test_a_new_link_ends_the_one_before(db: Database, log: EventLog, people: People, admin: Actor) -> None:
+    with db.begin() as tx:
+        old, new = (actions.make_link(tx, admin, people.member.id) for _ in range(2))
+    with pytest.raises(BadLink), db.begin() as tx:
+        actions.use_link(tx, log, old, address="")
+    with db.begin() as tx:
+        assert actions.use_link(tx, log, new, address="")
+
+
+def test_a_password_and_a_deactivation_end_links(
+    db: Database, log: EventLog, people: People, admin: Actor, in_portal: Actor
+) -> None:
+    with db.begin() as tx:
+        before = actions.make_link(tx, admin, people.member.id)
+    actions.set_password(db, log, in_portal, current=None, new=PASSWORD)
+    with db.begin() as tx:
+        still = actions.make_link(tx, admin, people.member.id)
+        for active in (False, True):
+            actions.change_user(tx, log, admin, people.member.id, name=None, admin=None, active=active)
+    for each in (before, still):
+        with pytest.raises(BadLink), db.begin() as tx:
+            actions.use_link(tx, log, each, address="")
+
+
 def test_a_member_makes_no_links_and_nobody_makes_one_for_nobody(
     db: Database, people: People, admin: Actor, member: Actor
 ) -> None:
@@ -345,10 +454,10 @@ def test_a_member_makes_no_links_and_nobody_makes_one_for_nobody(
 # Devices
 
 
-def ask(db: Database) -> tuple[str, str, str]:
+def ask(db: Database, address: str = "10.0.0.1") -> tuple[str, str, str]:
     """A waiting device: its id, its code and its secret."""
     with db.begin() as tx:
-        login, secret = actions.ask_login(tx, device="cli on laptop")
+        login, secret = actions.ask_login(tx, device="cli on laptop", address=address)
     return login.id, login.user_code, secret
 
 
@@ -435,12 +544,14 @@ def test_nobody_approves_a_device_with_a_token_that_only_reads(db: Database, peo
         decide(db, actor_of(people.member, "read"), code, approve=True)
 
 
-def test_too_many_waiting_devices_are_refused(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_asks_too_often_displaces_only_his_own(
+    db: Database, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(actions, "MOST_OPEN_LOGINS", 2)
-    ask(db)
-    ask(db)
-    with pytest.raises(SlowDown):
-        ask(db)
+    elsewhere, *mine = [ask(db, "10.9.9.9"), *(ask(db) for _ in range(3))]
+    with pytest.raises(NoSuchLogin):
+        collect(db, log, mine[0][0], mine[0][2])
+    assert [collect(db, log, id, secret) for id, _, secret in (elsewhere, *mine[1:])] == [None] * 3
 
 
 # Users

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from highroad.access.model import SYSTEM
 from highroad.app.caretaker import Caretaker
 from highroad.app.housekeeping import Housekeeping
-from highroad.deployments import actions, command_store, store
+from highroad.deployments import actions, command_store, removal, store
 from highroad.deployments.commands import Scheduler
 from highroad.drivers.memory import MemoryDriver
-from highroad.errors import Temporary
+from highroad.errors import Permanent, Temporary
 from highroad.events import store as event_store
 from highroad.events.model import INSTANCE_CHANGED
 from highroad.pipelines import actions as pipelines
+from highroad.projects import store as projects
 from highroad.routing.memory import MemoryRouter
 from tests.deployments.stage import HOST, Stage, composed, settings_in, staged
 from tests.pipelines.yard import PROCFILE, Yard, git
@@ -57,7 +59,9 @@ def caretaker(stage: Stage, engine: Engine) -> Caretaker:
         platform.gate,
         platform.commands,
         Scheduler(platform.context, platform.commands.run_scheduled),
-        Housekeeping(platform.settings, platform.context.db, platform.builder, platform.repository_of),
+        Housekeeping(
+            platform.settings, platform.context.db, platform.builder, platform.repository_of, platform.journal
+        ),
         ensure_engine=engine.ensure,
         apply_routes=platform.deployer.apply_routes,
         sweep=platform.deployer.sweep,
@@ -73,7 +77,7 @@ def changes(stage: Stage) -> list[str]:
 
 def test_after_a_reboot_instances_and_routes_are_back(stage: Stage, caretaker: Caretaker) -> None:
     stage.do(release=stage.release())
-    stage.driver.recover([])
+    stage.driver.recover(list)
     stage.router.applied.clear()
     caretaker.bring_up()
     assert set(stage.driver.specs) == {each.id for each in stage.serving()}
@@ -96,6 +100,21 @@ def test_after_a_start_lost_commands_are_said_to_be(stage: Stage, caretaker: Car
     caretaker.bring_up()
     with stage.platform.context.db.read() as tx:
         assert command_store.running_commands(tx) == []
+
+
+def test_a_removal_that_was_lost_is_begun_anew(stage: Stage, caretaker: Caretaker) -> None:
+    stage.do(release=stage.release())
+    caretaker.bring_up()
+    engine, context, subject = stage.platform.engine, stage.platform.context, f"service-{stage.service.id}"
+    stage.driver.failures["stop"].append(Permanent("refused once"))
+    with context.db.begin() as tx:
+        removal.delete_service(tx, context.log, SYSTEM, stage.service, engine.start)
+    assert engine.wait(removal.WORKFLOW, subject, seconds=20) == "lost"
+    caretaker.start_queued()
+    assert engine.wait(removal.WORKFLOW, subject, seconds=20) == "done"
+    with context.db.read() as tx:
+        assert projects.marked_deleted(tx) == []
+    assert stage.driver.specs == {}
 
 
 def test_after_a_start_unrecorded_pushes_are_run(stage: Stage, caretaker: Caretaker, tmp_path: Path) -> None:
@@ -192,3 +211,14 @@ def test_the_caretaker_starts_and_stops(stage: Stage, caretaker: Caretaker) -> N
     caretaker.start()
     assert caretaker._ready.wait(20)
     caretaker.stop()
+
+
+def test_an_instance_that_cannot_be_recovered_holds_nothing_else_back(stage: Stage, caretaker: Caretaker) -> None:
+    stage.do(release=stage.release())
+    stage.driver.recover(list)
+    stage.driver.failures["start"].append(Temporary("no process can be made"))
+    caretaker.bring_up()
+    assert not stage.driver.specs
+    assert stage.router.route(HOST).upstreams == (stage.serving()[0].upstream,)
+    caretaker.keep_engine()
+    assert set(stage.driver.specs) == {each.id for each in stage.serving()}

@@ -6,12 +6,17 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from highroad.app.housekeeping import Housekeeping
+from highroad.deployments import command_store
 from highroad.drivers.memory import MemoryDriver
+from highroad.events import store as events
+from highroad.kit.clock import now, rfc3339
 from highroad.kit.paging import PageRequest
 from highroad.pipelines import store as pipelines
 from highroad.routing.memory import MemoryRouter
@@ -30,7 +35,8 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 def tidy(stage: Stage, keep: int = 2) -> None:
     platform = stage.platform
     settings = replace(platform.settings, keep_releases=keep)
-    Housekeeping(settings, platform.context.db, platform.builder, platform.repository_of).tidy()
+    keeper = Housekeeping(settings, platform.context.db, platform.builder, platform.repository_of, platform.journal)
+    keeper.tidy()
 
 
 def releases(stage: Stage) -> list[int]:
@@ -100,3 +106,60 @@ def test_leftovers_of_killed_runs_go_and_a_run_at_work_keeps_its_files(stage: St
         os.utime(work / name, (time.time() - 86_400,) * 2)
     tidy(stage)
     assert {each.name for each in work.iterdir()} == {run.id, "run_fresh"}
+
+
+def test_what_runs_keeps_its_artifact_though_its_release_is_gone(stage: Stage, tmp_path: Path) -> None:
+    yard = Yard(stage, tmp_path / "clone")
+    yard.push(PROCFILE)
+    yard.work()
+    with stage.platform.context.db.begin() as tx:
+        for id in pipelines.release_ids(tx, stage.service.id):
+            pipelines.remove_release(tx, id)
+    for path in stage.platform.settings.artifacts.rglob("*"):
+        os.utime(path, (time.time() - 86_400,) * 2, follow_symlinks=False)
+    tidy(stage)
+    assert stage.serving()
+    assert all(Path(each.spec.artifact).exists() for each in stage.serving())
+
+
+def test_tidying_waits_for_no_writer_when_nothing_has_to_go(stage: Stage) -> None:
+    stage.do(release=stage.release())
+    with stage.platform.context.db.begin():
+        tidy(stage)
+
+
+def test_old_commands_go_with_what_they_said(stage: Stage) -> None:
+    stage.do(release=stage.release())
+    context, journal = stage.platform.context, stage.platform.journal
+    with context.db.begin() as tx:
+        made = [
+            command_store.add_command(
+                tx, stage.service.id, stage.environment.id, process="run", command="x", actor="ann", occasion=None
+            )
+            for _ in range(3)
+        ]
+        ids = [each.id for each in made if each]
+        for id in ids[:2]:
+            command_store.end_command(tx, id, "finished")
+        long_ago = rfc3339(now() - timedelta(days=31))
+        tx.execute(
+            update(command_store.commands).where(command_store.commands.c.id != ids[1]).values(created_at=long_ago)
+        )
+    for id in ids:
+        journal.write(id, "run", "hello")
+    tidy(stage)
+    with context.db.read() as tx:
+        assert command_store.command_ids(tx, stage.service.id, stage.environment.id) == ids[1:]
+    assert [len(journal.read(id)[0]) for id in ids] == [0, 1, 1]
+
+
+def test_events_leave_the_log_after_their_days(stage: Stage) -> None:
+    context = stage.platform.context
+    with context.db.begin() as tx:
+        first, *_, last = [each.seq for each in events.read(tx)]
+        long_ago = rfc3339(now() - timedelta(days=366))
+        tx.execute(update(events.events).where(events.events.c.seq != last).values(time=long_ago))
+    assert first != last
+    tidy(stage)
+    with context.db.read() as tx:
+        assert [each.seq for each in events.read(tx)] == [last]

@@ -15,6 +15,7 @@ from highroad.access.secrets import digest
 from highroad.app import lifecycle
 from highroad.db.engine import Database
 from highroad.drivers.process.supervisor import Supervisor
+from highroad.sandbox import cgroups
 from highroad.settings import Settings
 from tests.deployments.stage import settings_in
 
@@ -77,6 +78,16 @@ def test_programs_get_what_they_need_of_the_environment_and_no_more(settings: Se
     assert "s3cret" not in repr(programs)
     assert programs["control-plane"].env["PIP_INDEX_URL"] == "https://index"
     assert "PIP_INDEX_URL" not in programs["router"].env
+
+
+def test_going_down_leaves_no_cgroups(settings: Settings) -> None:
+    found = cgroups.find(cgroups.unit_of(settings.data))
+    if not found.parents:
+        pytest.skip("this machine gives us no cgroups")
+    for parent in dict.fromkeys(found.parents.values()):
+        (Path(parent) / "app.ins_1").mkdir(parents=True)
+    lifecycle.down(settings)
+    assert not any(Path(parent).exists() for parent in found.parents.values())
 
 
 def test_a_busy_port_is_left_to_whoever_has_it(settings: Settings) -> None:

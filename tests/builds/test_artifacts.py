@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,3 +70,36 @@ def test_pruning_keeps_the_named_and_the_young(tmp_path: Path) -> None:
     assert (pruned.removed, pruned.freed) == (1, 7)
     assert store.digests() == (DIGEST,)
     assert [path.name for path in (tmp_path / ".locks").iterdir()] == [DIGEST.removeprefix("sha256:")]
+
+
+def age(store: ArtifactStore, digest: str = DIGEST) -> Path:
+    """The artifact was made in 1970."""
+    place = store.tree(digest).parent
+    for path in (place / "artifact.json", place):
+        os.utime(path, (1, 1))
+    return place
+
+
+def test_an_old_artifact_that_a_build_found_again_is_young(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    make(store)
+    age(store)
+    assert store.find(DIGEST) is not None
+    assert store.prune((), fresh_seconds=3600, now=time.time()).removed == 0
+    age(store)
+    assert store.size() == 7  # measuring is no use of it
+    assert store.prune((), fresh_seconds=3600, now=time.time()).freed == 7
+
+
+def test_an_artifact_found_in_the_moment_of_its_removal_stays(tmp_path: Path) -> None:
+    """`find` and `prune` at once, many times: what was found is still whole afterwards."""
+    store = ArtifactStore(tmp_path)
+    for _ in range(100):
+        if not store.digests():
+            make(store)
+        age(store)
+        with ThreadPoolExecutor(2) as pool:
+            pruning = pool.submit(store.prune, (), fresh_seconds=3600, now=time.time())
+            found = pool.submit(store.find, DIGEST).result()
+            pruning.result()
+        assert found is None or store.tree(DIGEST).is_dir()

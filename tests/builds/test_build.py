@@ -228,3 +228,10 @@ def test_one_line_changed_is_quickly_built(yard: Yard) -> None:
     # 3 ms on an idle machine; the best of five, because the test machine is not idle.
     assert min(seconds) < 0.03
     assert yard.lines[-1].endswith("1 package from requirements.txt (cached)")
+
+
+def test_what_a_repository_runs_gets_no_credentials_of_a_registry(yard: Yard) -> None:
+    secret = {"PIP_INDEX_URL": "https://me:secret@packages.example", "NPM_CONFIG__AUTH": "secret"}
+    yard.builder = replace(yard.builder, environ={**yard.builder.environ, **secret})
+    artifact = yard.build({"a": ""}, shell("env > seen"))
+    assert "secret" not in Path(artifact.directory, "seen").read_text()

@@ -102,3 +102,11 @@ def test_a_workspace_is_linked_within_the_artifact(online: Yard) -> None:
 def test_a_broken_manifest_is_said(yard: Yard) -> None:
     with pytest.raises(failures.BadManifest, match=r"package\.json is not JSON"):
         yard.build({"package.json": "{"}, NPM)
+
+
+def test_settings_that_may_start_programs_keep_a_project_from_the_shared_cache(online: Yard) -> None:
+    shared = online.builder.dependencies.workshop / "npm"
+    artifact = online.build({**files(), ".npmrc": "script-shell=./evil\n"}, NPM)
+    assert Path(artifact.directory, "node_modules/is-number").is_symlink()
+    assert not shared.exists() or not list(shared.iterdir())
+    assert any("without the shared cache" in line for line in online.lines)

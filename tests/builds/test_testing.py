@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from highroad.builds import failures
-from highroad.builds.testing import Tested, run_tests
+from highroad.builds.testing import CopyFailed, Tested, run_tests
+from highroad.builds.trees import remove
 from highroad.workload.model import Build, Test, Workload
 from tests.builds.yard import PIP, Yard, never
 
@@ -97,3 +98,22 @@ def test_pytest_is_installed_when_nobody_asked_for_it(online: Yard) -> None:
     assert not tested.passed
     assert tested.run is not None
     assert [(case.name, case.outcome) for case in tested.run.cases] == [("test_x", "failed")]
+
+
+@pytest.mark.parametrize("build", [PLAIN, PIP])
+def test_a_service_in_a_subdirectory_is_tested_there_beside_its_siblings(yard: Yard, build: Build) -> None:
+    files = {"api/app.py": "", "api/requirements.txt": "", "shared/b.txt": "shared"}
+    artifact = yard.build(files, build, subdirectory="api")
+    test = Test("test -f app.py && grep -q shared ../shared/b.txt && touch here ../shared/there")
+    workload = Workload((), build=build, test=test)
+    assert run_tests(yard.builder, artifact, workload, yard.lines.append, cancelled=never).passed, yard.lines
+
+
+def test_a_copy_that_fails_is_no_failure_of_the_tests(yard: Yard) -> None:
+    artifact = yard.build({"a": "x" * 1000}, PLAIN)
+    workload = Workload((), build=PLAIN, test=Test("true"))
+    remove(Path(artifact.directory))
+    Path(artifact.directory).mkdir()
+    Path(artifact.directory, "unreadable").mkdir(mode=0o700)
+    with pytest.raises(CopyFailed, match="unreadable"):
+        run_tests(yard.builder, artifact, workload, yard.lines.append, cancelled=never)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import SERVICE, SERVICE_PATH, Highroad
+from tests.cli.conftest import PLACEMENT_PATH, SERVICE, SERVICE_PATH, Highroad
 from tests.client.canned import Canned, event
 
 VARIABLES = f"{SERVICE_PATH}/variables"
@@ -20,6 +20,8 @@ def changed(canned: Canned, path: str = VARIABLES) -> Any:
 def test_variables_are_listed_with_where_they_come_from(signed_in: Canned, highroad: Highroad) -> None:
     items = [{"name": "KEY", "value": "a\nb", "scope": "project"}]
     signed_in.answer("GET", VARIABLES, {"items": items})
+    signed_in.answer("GET", PLACEMENT_PATH, {"configuration": "earlier"})
+    assert "highroad restart" in highroad("config", *SERVICE).err
     assert highroad("config", *SERVICE).out.splitlines()[1].split() == ["KEY", "project", "a\\nb"]
     assert signed_in.requests[0].query == {"environment": "production"}
     assert highroad("config", "list", "--json", *SERVICE).document == {"items": items}
@@ -96,3 +98,15 @@ def test_a_rollout_that_fails_fails_the_command(signed_in: Canned, highroad: Hig
     ran = highroad("config", "set", "A=1", *SERVICE)
     assert ran.code == 1
     assert "web.1 exits." in ran.err
+
+
+@pytest.mark.parametrize(
+    ("given", "word"), [("my-key=1", "MY_KEY"), ("c2Vj-cmV0==", "NAME=VALUE"), ("hr_abc", "NAME=")]
+)
+def test_a_wrong_name_is_named_and_what_may_be_a_secret_is_not(
+    signed_in: Canned, highroad: Highroad, given: str, word: str
+) -> None:
+    ran = highroad("config", "set", given, *SERVICE)
+    assert ran.code == 2
+    assert word in ran.err
+    assert word == "MY_KEY" or given.rstrip("=") not in ran.err

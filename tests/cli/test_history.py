@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.conftest import SERVICE, SERVICE_PATH, Highroad
+from tests.cli.conftest import PLACEMENT_PATH, SERVICE, SERVICE_PATH, Highroad
 from tests.client.canned import Canned, event
 
 RUN = {
@@ -30,7 +30,45 @@ def installation(signed_in: Canned) -> Canned:
 
 
 def test_runs_are_listed(installation: Canned, highroad: Highroad) -> None:
-    assert highroad("runs", *SERVICE).out.splitlines()[1].split()[:4] == ["7", "failed", "main", "abcdef1234"]
+    assert highroad("runs", *SERVICE).out.splitlines()[1].split()[:5] == ["7", "failed", "-", "main", "abcdef1234"]
+
+
+@pytest.mark.parametrize(
+    ("states", "shown"), [(("succeeded",), "yes"), (("succeeded", "failed"), "failed"), (("running",), "running")]
+)
+def test_a_run_that_is_not_deployed_does_not_look_like_one_that_is(
+    installation: Canned, highroad: Highroad, states: tuple[str, ...], shown: str
+) -> None:
+    deployed = [{"id": "dep_1", "number": 9, "environment": "production", "state": each} for each in states]
+    signed = {"items": [{**RUN, "state": "succeeded", "deployed": deployed}]}
+    installation._replies["GET", f"{SERVICE_PATH}/runs"].clear()
+    installation.answer("GET", f"{SERVICE_PATH}/runs", signed)
+    assert highroad("runs", *SERVICE).out.splitlines()[1].split()[2] == shown
+
+
+def test_a_run_shows_what_became_of_its_deployments(installation: Canned, highroad: Highroad) -> None:
+    deployed = {"id": "dep_1", "number": 9, "kind": "deploy", "environment": "production", "state": "failed"}
+    why = {"reason": "web.1 ended.", "next_step": "highroad logs"}
+    installation.answer("GET", "/runs/run_2", {**RUN, "id": "run_2", "deployed": [{**deployed, **why}]})
+    out = highroad("show", "run_2").out
+    assert "deploy dep_1 to production: failed" in out
+    assert "web.1 ended." in out
+    assert "highroad logs" in out
+
+
+@pytest.mark.parametrize("named", ["d9", "d#9", "D9"])
+def test_a_deployment_is_found_by_its_number(installation: Canned, highroad: Highroad, named: str) -> None:
+    installation.answer("GET", f"{PLACEMENT_PATH}/deployments", {"items": [{**DEPLOYMENT, "id": "dep_1"}]})
+    assert "Deploy 9 of production: succeeded" in highroad("show", named, *SERVICE).out
+    installation.answer("POST", "/deployments/dep_1/cancel", {"id": "dep_1"}, 202)
+    assert highroad("cancel", named, *SERVICE).code == 0
+    assert highroad("show", "d8", *SERVICE).code == 4
+
+
+def test_deployments_are_listed_by_the_name_that_show_takes(installation: Canned, highroad: Highroad) -> None:
+    installation.answer("GET", f"{PLACEMENT_PATH}/deployments", {"items": [{**DEPLOYMENT, "actor": "Ann <a@b.c>"}]})
+    row = highroad("deployments", *SERVICE).out.splitlines()[1].split()
+    assert (row[:3], row[-2]) == (["d9", "deploy", "succeeded"], "Ann")
 
 
 @pytest.mark.parametrize("identity", [(), ("7",), ("#7",), ("run_1",)])

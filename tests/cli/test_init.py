@@ -148,6 +148,46 @@ def test_a_remote_that_leads_elsewhere_is_a_conflict_before_anything_is_made(
     assert not [each for each in installation.requests if each.method == "POST"]
 
 
+@pytest.fixture
+def two(installation: Canned, highroad: Highroad, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The repository with the services api and web, each in its directory."""
+    for name in ("api", "web"):
+        (repository / name).mkdir()
+        (repository / name / "index.html").write_text(name)
+        made = {"name": name, "path": name, "git_url": f"{installation.url}/git/my-shop/{name}.git"}
+        installation._replies["POST", "/projects/my-shop/services"].clear()
+        installation.answer("POST", "/projects/my-shop/services", made, 201)
+        monkeypatch.chdir(repository / name)
+        assert highroad("init", "--remote", name).code == 0
+    return repository
+
+
+def test_each_directory_remembers_its_service(
+    installation: Canned, highroad: Highroad, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("api", "web"):
+        place = f"/projects/my-shop/services/{name}/environments/production"
+        installation.answer("GET", place, {"url": f"http://{name}.localhost"})
+        monkeypatch.chdir(two / name)
+        assert highroad("open").out == f"http://{name}.localhost\n"
+    monkeypatch.chdir(two)
+    assert "several services: api, web" in highroad("open").err
+    assert highroad("open", "-s", "api").out == "http://api.localhost\n"
+
+
+def test_a_second_service_is_told_about_the_remote_before_anything_is_made(
+    installation: Canned, highroad: Highroad, two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = len(installation.asked("POST", "/projects/my-shop/services"))
+    (two / "docs").mkdir()
+    (two / "docs" / "index.html").write_text("docs")
+    monkeypatch.chdir(two / "docs")
+    ran = highroad("init", "--remote", "web")
+    assert ran.code == 5
+    assert "highroad init --remote docs" in ran.err
+    assert len(installation.asked("POST", "/projects/my-shop/services")) == count
+
+
 def test_what_cannot_be_recognised_creates_nothing(installation: Canned, highroad: Highroad, repository: Path) -> None:
     (repository / "index.html").unlink()
     ran = highroad("init")

@@ -74,3 +74,9 @@ def test_a_closed_pipe_is_quiet(signed_in: Canned) -> None:
     done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout.endswith("141\n")
+
+
+def test_a_mistyped_command_gets_the_nearest_one(highroad: Highroad) -> None:
+    ran = highroad("statsu")
+    assert ran.code == 2
+    assert "Did you mean status?" in ran.err

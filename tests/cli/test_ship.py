@@ -66,6 +66,41 @@ def test_a_failed_run_as_json_is_one_document_and_one_problem(signed_in: Canned,
     assert (ran.code, ran.document["state"], ran.problem["code"]) == (1, "failed", "operation-failed")
 
 
+FAILED = {**DEPLOYMENT, "kind": "deploy", "state": "failed", "reason": "web.1 ended.", "next_step": "highroad logs"}
+
+
+def deploying_badly(canned: Canned) -> dict[str, Any]:
+    canned.answer("POST", f"{SERVICE_PATH}/runs", RUN, 202)
+    canned.answer("GET", "/runs/run_1", RUN)
+    deployed = [{"id": "dep_1", "state": "failed", "reason": FAILED["reason"], "next_step": FAILED["next_step"]}]
+    done = {**RUN, "state": "succeeded", "deployments": ["dep_1"], "deployed": deployed}
+    said = event("line", {"task": "deploy production", "text": " !     Deployment 9 failed: web.1 ended."}, "1")
+    canned.stream("/runs/run_1/log", said, event("end", done))
+    canned.answer("GET", "/deployments/dep_1", FAILED)
+    return done
+
+
+@pytest.mark.parametrize("arguments", [("deploy", "--branch", "main"), ("show", "run_1", "--follow")])
+def test_a_run_whose_deployment_failed_has_failed_for_who_waits(
+    signed_in: Canned, highroad: Highroad, arguments: tuple[str, ...]
+) -> None:
+    deploying_badly(signed_in)
+    ran = highroad(*arguments, *SERVICE)
+    assert ran.code == 1
+    said = ["Error: Deployment 9 to production failed", "Why:   web.1 ended.", "Next:  highroad logs"]
+    assert ran.err.splitlines() == said
+    assert "web.1 ended." not in ran.out, "said once"
+    assert "Live at" not in ran.out
+
+
+def test_a_failed_deployment_as_json_is_the_run_and_a_problem(signed_in: Canned, highroad: Highroad) -> None:
+    done = deploying_badly(signed_in)
+    ran = highroad("deploy", "--json", *SERVICE)
+    assert (ran.code, ran.document) == (1, {**done, "urls": []})
+    assert ran.problem["code"] == "operation-failed"
+    assert "status" not in ran.problem
+
+
 def test_a_superseded_run_is_not_a_success(signed_in: Canned, highroad: Highroad) -> None:
     signed_in.answer("POST", f"{SERVICE_PATH}/runs", RUN, 202)
     signed_in.stream("/runs/run_1/log", event("end", {**RUN, "state": "superseded", "reason": "By run 8."}))
@@ -139,6 +174,15 @@ def connected(signed_in: Canned, repository: Path) -> Canned:
     signed_in.answer("GET", "/system", {"toolchains": {}})
     signed_in.answer("GET", SERVICE_PATH, {"name": "web", "path": ""})
     return signed_in
+
+
+def test_before_init_a_plan_says_what_this_would_be(signed_in: Canned, highroad: Highroad, repository: Path) -> None:
+    signed_in.answer("GET", "/system", {"toolchains": {}})
+    ran = highroad("plan")
+    assert ran.code == 0, ran.err
+    assert "static" in ran.out
+    assert "Next: highroad init" in ran.out
+    assert highroad("plan", "--json").document["connected"] is False
 
 
 def test_a_plan_says_what_was_detected_and_what_would_change(connected: Canned, highroad: Highroad) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,42 @@ def test_a_token_is_checked_before_it_is_kept(
     canned.problem("GET", "/me", 401)
     assert highroad("login", canned.url, "--token").code == 3
     assert stored_token(canned.url) == ""
+
+
+def test_a_login_with_a_token_that_is_good_keeps_it(installation: Canned, highroad: Highroad, home: Path) -> None:
+    operator_file(home, installation.url)
+    installation.answer("POST", "/tokens", {"id": "tok_9", "token": "hr_new"}, 201)
+    highroad("login", installation.url)
+    ran = highroad("login", installation.url)
+    assert (ran.code, "already" in ran.out) == (0, True)
+    assert len(installation.asked("POST", "/tokens")) == 1
+
+
+def test_a_login_revokes_what_it_replaces(
+    signed_in: Canned, highroad: Highroad, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {"id": "tok_1", "name": f"highroad on {socket.gethostname()}"[:80]}
+    signed_in.answer("GET", "/me", {**ME, "token": made})
+    signed_in.answer("DELETE", "/tokens/tok_1", status=204)
+    signed_in.answer("POST", "/sign-in", {"token": "hr_password", "actor": {}})
+    monkeypatch.setattr("sys.stdin", io.StringIO("open sesame\n"))
+    assert highroad("login", signed_in.url, "--email", "ada@example.com").code == 0
+    assert signed_in.asked("DELETE", "/tokens/tok_1")[0].headers["Authorization"] == "Bearer hr_secret"
+    assert stored_token(signed_in.url) == "hr_password"
+
+
+def test_a_stored_token_that_is_refused_is_replaced(signed_in: Canned, highroad: Highroad, home: Path) -> None:
+    operator_file(home, signed_in.url)
+    signed_in.problem("GET", "/me", 401)
+    signed_in.answer("GET", "/me", ME)
+    signed_in.answer("POST", "/tokens", {"id": "tok_9", "token": "hr_new"}, 201)
+    assert highroad("login", signed_in.url).code == 0
+    assert stored_token(signed_in.url) == "hr_new"
+
+
+def test_what_is_refused_for_want_of_a_sign_in_names_the_address(signed_in: Canned, highroad: Highroad) -> None:
+    signed_in.problem("GET", "/me", 401, next_step="highroad login URL")
+    assert f"Next:  highroad login {signed_in.url}" in highroad("whoami").err
 
 
 def test_logout_revokes_the_token_and_forgets_it(signed_in: Canned, highroad: Highroad) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from tests.cli.conftest import PLACEMENT_PATH, SERVICE, SERVICE_PATH, Highroad
+from tests.cli.conftest import PLACEMENT_PATH, SERVICE, SERVICE_PATH, Highroad, git
 from tests.client.canned import Canned, event
 
 SYSTEM = {
@@ -56,6 +59,57 @@ def test_status_without_a_service_lists_the_projects(signed_in: Canned, highroad
     assert "Projects: shop" in highroad("status").out
 
 
+def test_a_failed_deployment_stands_beside_what_serves(signed_in: Canned, highroad: Highroad) -> None:
+    last = {"id": "dep_5", "number": 5, "kind": "deploy", "state": "failed", "reason": "web.1 ended."}
+    signed_in.answer("GET", "/system", SYSTEM)
+    signed_in.answer("GET", SERVICE_PATH, {"name": "web", "environments": [{**PLACEMENT, "last": last}]})
+    signed_in.answer("GET", f"{SERVICE_PATH}/runs", {"items": []})
+    out = highroad("status", *SERVICE).out
+    assert "Last deployment failed: web.1 ended." in out
+    assert "Next: highroad show d5" in out
+
+
+def test_before_the_first_run_status_names_the_branch_of_here(
+    signed_in: Canned, highroad: Highroad, repository: Path
+) -> None:
+    git("switch", "-q", "-c", "feature", directory=repository)
+    signed_in.answer("GET", "/system", SYSTEM)
+    signed_in.answer("GET", SERVICE_PATH, {"name": "web", "environments": [PLACEMENT]})
+    signed_in.answer("GET", f"{SERVICE_PATH}/runs", {"items": []})
+    assert "git push highroad feature" in highroad("status", *SERVICE).out
+
+
+def here(home: Path, url: str) -> None:
+    """An installation whose data is on this machine."""
+    (home / "data").mkdir()
+    (home / "data" / "settings.json").write_text(json.dumps({"port": int(url.rpartition(":")[2])}))
+
+
+def test_status_without_a_sign_in_shows_the_installation_of_this_machine(
+    canned: Canned, highroad: Highroad, home: Path
+) -> None:
+    here(home, canned.url)
+    canned.answer("GET", "/system", SYSTEM)
+    ran = highroad("status")
+    assert ran.code == 0, ran.err
+    assert "ready" in ran.out
+    assert f"Next: highroad login {canned.url}" in ran.out
+    assert highroad("status", "--json").document["signed_in"] is False
+
+
+def test_status_of_an_installation_that_is_down_says_how_to_start_it(highroad: Highroad, home: Path) -> None:
+    here(home, "http://localhost:1")
+    ran = highroad("status")
+    assert (ran.code, ran.out) == (6, "Highroad at http://localhost:1: stopped. Start it: highroad up\n")
+
+
+def test_logs_of_a_process_that_does_not_exist_name_those_that_do(signed_in: Canned, highroad: Highroad) -> None:
+    signed_in.answer("GET", PLACEMENT_PATH, PLACEMENT)
+    ran = highroad("logs", "--process", "nope", *SERVICE)
+    assert ran.code == 4
+    assert "There is no process nope (web, nightly)." in ran.err
+
+
 def test_open_prints_the_address(signed_in: Canned, highroad: Highroad) -> None:
     signed_in.answer("GET", PLACEMENT_PATH, PLACEMENT)
     assert highroad("open", *SERVICE).out == f"{PLACEMENT['url']}\n"
@@ -68,8 +122,9 @@ def test_open_fails_when_nothing_listens(signed_in: Canned, highroad: Highroad) 
 
 def test_logs_print_labelled_lines(signed_in: Canned, highroad: Highroad) -> None:
     signed_in.answer("GET", f"{PLACEMENT_PATH}/logs", {"items": LINES, "cursor": "c"})
+    signed_in.answer("GET", PLACEMENT_PATH, PLACEMENT)
     assert "web.2 │ GET /x" in highroad("logs", "-n", "5", "--process", "web", *SERVICE).out
-    assert signed_in.requests[0].query == {"tail": "5", "process": "web"}
+    assert signed_in.asked("GET", f"{PLACEMENT_PATH}/logs")[0].query == {"tail": "5", "process": "web"}
     assert highroad("logs", "--json", *SERVICE).document["items"] == LINES
 
 
@@ -90,7 +145,7 @@ def test_events_are_filtered_by_type_and_project(signed_in: Canned, highroad: Hi
         "subject": "shop/web",
     }
     signed_in.answer("GET", "/events", {"items": [fact]})
-    assert "dev.cdevents.service.deployed  shop/web" in highroad("events", "--type", "dev.x", "-p", "shop").out
+    assert "shop/web  service deployed" in highroad("events", "--type", "dev.x", "-p", "shop").out
     assert (signed_in.requests[0].query["type"], signed_in.requests[0].query["project"]) == ("dev.x", "shop")
 
 

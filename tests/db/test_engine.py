@@ -78,6 +78,24 @@ def test_what_follows_a_commit_comes_in_order_and_never_after_a_rollback(databas
     assert said == ["first of 1", "second"]
 
 
+def test_what_comes_before_the_commit_comes_last_and_is_part_of_it(database: Database) -> None:
+    with database.begin() as tx:
+        tx.before_commit(lambda: tx.execute(insert(notes).values(word="last")))
+        tx.execute(insert(notes).values(word="first"))
+    with contextlib.suppress(Refused), database.begin() as tx:
+        tx.before_commit(lambda: tx.execute(insert(notes).values(word="never")))
+        raise Refused
+
+    def fail_at_last() -> None:
+        with database.begin() as tx:
+            tx.before_commit(lambda: tx.execute(insert(notes).values(word="last")))
+            tx.execute(insert(notes).values(word="undone"))
+
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        fail_at_last()
+    assert words(database) == ["first", "last"]
+
+
 def test_a_follow_up_that_fails_keeps_no_other_from_its_turn(database: Database) -> None:
     said: list[str] = []
 

@@ -163,11 +163,17 @@ def test_a_scale_outlives_the_next_deploy(stage: Stage) -> None:
     assert len(stage.serving()) == 2
 
 
-def test_a_scale_of_what_is_not_there_fails_with_the_names(stage: Stage) -> None:
-    stage.do(release=stage.release())
-    done = stage.do("scale", counts={"wbe": 2})
-    assert done.state == "failed"
-    assert "web" in done.reason
+@pytest.mark.parametrize(
+    ("name", "count", "told"), [("wbe", 2, "web"), ("web", -1, "-1 instances"), ("web", 101, "101")]
+)
+def test_a_scale_that_cannot_be_had_is_refused_and_queues_nothing(
+    stage: Stage, name: str, count: int, told: str
+) -> None:
+    first = stage.do(release=stage.release())
+    with pytest.raises(BadDeployment, match=told) as refused:
+        stage.ask("scale", counts={name: count})
+    assert refused.value.status == 422
+    assert stage.do("restart").number == first.number + 1
     stage.require_sound()
 
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from highroad.access.model import SYSTEM
+from highroad.db.engine import Database, DatabaseUnavailable, Transaction
 from highroad.deployments import command_store
 from highroad.deployments.actions import NothingDeployed
 from highroad.deployments.command_store import Command
 from highroad.deployments.commands import BadCommand, CommandHasEnded, Commands, Scheduler, due_between
+from highroad.deployments.instances import UnfilledPlaceholder
+from highroad.events import store as event_store
+from highroad.events.model import COMMAND_FINISHED
 from highroad.kit.clock import now, parse_rfc3339
 from highroad.kit.paging import PageRequest
+from highroad.projects import store as projects
+from highroad.workload.model import Process
 from tests.deployments.stage import WEB, Stage
 
 NIGHTLY = replace(WEB, name="nightly", command="tidy", http=False, schedule="* * * * *")
@@ -105,6 +112,59 @@ def test_a_command_of_a_control_plane_that_died_is_lost_and_said_to_be(live: Sta
     successor.mark_lost()
     assert ended(live, command).state == "lost"
     assert "restarted" in ended(live, command).why
+    with live.platform.context.db.read() as tx:
+        told = event_store.read(tx, type_prefix=COMMAND_FINISHED.name)
+    assert [each.subject for each in told] == [command.id]
+
+
+def test_a_command_that_is_at_work_is_not_lost(live: Stage) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        assert go.wait(10)
+
+    live.while_running_a_command(hold)
+    command = run(live, "migrate")
+    assert begun.wait(10)
+    live.platform.commands.mark_lost()
+    go.set()
+    assert ended(live, command).state == "finished"
+
+
+class Hiccup(Database):
+    """Does not take the next `fails` writing transactions."""
+
+    fails = 0
+
+    @contextmanager
+    def begin(self) -> Iterator[Transaction]:
+        if self.fails:
+            self.fails -= 1
+            raise DatabaseUnavailable("away", next_step="")
+        with super().begin() as tx:
+            yield tx
+
+
+def test_how_a_command_ended_is_written_until_the_database_takes_it(live: Stage) -> None:
+    context = live.platform.context
+    db = Hiccup(context.db.url.render_as_string(False))
+    commands = Commands(replace(context, db=db), live.platform.journal, live.driver)
+    live.while_running_a_command(lambda: setattr(db, "fails", 2))
+    command = commands.run(SYSTEM, live.service, live.environment, "migrate")
+    wait(lambda: not commands._cancelled)
+    assert (db.fails, ended(live, command).state) == (0, "finished")
+    db.close()
+
+
+def test_nothing_starts_where_something_is_being_deleted(live: Stage) -> None:
+    started: list[datetime] = []
+    with live.platform.context.db.begin() as tx:
+        projects.mark_deleted(tx, "environment", live.environment.id)
+    with pytest.raises(NothingDeployed, match="deleted"):
+        run(live, "migrate")
+    Scheduler(live.platform.context, lambda _s, _e, _p, at: started.append(at)).look(now() + timedelta(minutes=2))
+    assert (all_commands(live), started) == ((), [])
 
 
 def test_a_scheduled_process_starts_once_though_two_look(live: Stage) -> None:
@@ -132,6 +192,47 @@ def test_what_was_due_before_the_deployment_is_not_started(live: Stage) -> None:
     live.do(release=live.release(WEB, hourly))
     Scheduler(live.platform.context, lambda _s, _e, _p, at: started.append(at)).look(now())
     assert started == []
+
+
+def test_a_process_whose_day_never_comes_keeps_no_other_from_its_minute(live: Stage) -> None:
+    started: list[str] = []
+    never = replace(NIGHTLY, name="early", schedule="0 0 30 feb *")
+    live.do(release=live.release(WEB, never, NIGHTLY))
+    scheduler = Scheduler(live.platform.context, lambda _s, _e, process, _at: started.append(process.name))
+    for minutes in (1, 2):
+        scheduler.look(now() + timedelta(minutes=minutes))
+    assert started == ["nightly", "nightly"]
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(UnfilledPlaceholder("no value", next_step=""), 1), (DatabaseUnavailable("away", next_step=""), 2)],
+)
+def test_a_process_that_cannot_start_keeps_no_other_and_is_tried_again_if_that_can_help(
+    live: Stage, error: Exception, tries: int
+) -> None:
+    tried: list[str] = []
+    live.do(release=live.release(WEB, replace(NIGHTLY, name="early"), NIGHTLY))
+
+    def start(_service: object, _environment: object, process: Process, _at: datetime) -> None:
+        tried.append(process.name)
+        if process.name == "early":
+            raise error
+
+    scheduler = Scheduler(live.platform.context, start)
+    minute = now() + timedelta(minutes=1)
+    for _ in range(2):
+        scheduler.look(minute)
+    assert tried == ["early", "nightly"] * tries
+
+
+def test_schedules_go_on_when_the_clock_is_set_back(live: Stage) -> None:
+    started: list[datetime] = []
+    scheduler = Scheduler(live.platform.context, lambda _s, _e, _p, at: started.append(at))
+    minute = now().replace(second=0, microsecond=0) + timedelta(minutes=10)
+    scheduler.look(minute + timedelta(days=365))
+    scheduler.look(minute)
+    assert started == [minute + timedelta(days=365), minute]
 
 
 def test_a_stopped_service_runs_nothing(live: Stage) -> None:

@@ -56,7 +56,7 @@ def test_reading_goes_on_behind_the_cursor(stage: Stage) -> None:
     assert follow.deployment(done.id, whole.cursor).lines == ()
 
 
-@pytest.mark.parametrize("cursor", ["{", "[1]", '{"a": "x"}', "null"])
+@pytest.mark.parametrize("cursor", ["{", "[1]", '{"a": "x"}', '{"a": Infinity}', '{"a": []}', "[" * 100_000, "null"])
 def test_a_forged_cursor_is_refused(stage: Stage, cursor: str) -> None:
     done = stage.do(release=stage.release())
     with pytest.raises(BadCursor):

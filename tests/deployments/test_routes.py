@@ -47,3 +47,10 @@ def test_routes_that_the_router_did_not_take_are_applied_later(stage: Stage) -> 
     assert len(stage.router.applied) == count + 1
     stage.platform.deployer.sweep()
     assert len(stage.router.applied) == count + 1
+
+
+def test_a_host_whose_first_deployment_failed_says_so(stage: Stage) -> None:
+    stage.script("broken", crashes="exited with code 1")
+    assert stage.do(release=stage.release(replace(WEB, command="broken"))).state == "failed"
+    stage.platform.deployer.sweep()
+    assert "failed" in stage.router.route(HOST).message

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from highroad.deployments.waiting import Unhealthy, Waiting
 from highroad.errors import Temporary
-from highroad.workload.model import Health
-from tests.deployments.stage import HOST, WEB, Stage
+from highroad.workload.model import Build, Health, Workload
+from tests.deployments.stage import HOST, WEB, WORKER, Stage
 
 
 def test_a_crash_at_start_fails_at_once_with_the_last_lines(stage: Stage) -> None:
@@ -17,6 +20,7 @@ def test_a_crash_at_start_fails_at_once_with_the_last_lines(stage: Stage) -> Non
     assert done.state == "failed"
     assert "web.1 ended: exited with code 3" in done.reason
     assert "boom" in done.next_step
+    assert done.reason.endswith("The old version serves untouched.")
     assert "KeyError: DATABASE_URL" in stage.said(done)
     assert stage.placement().deployment_id == first.id
     stage.require_sound()
@@ -35,9 +39,11 @@ def test_an_instance_that_is_never_healthy_is_given_up_after_its_grace(stage: St
 
 def test_the_first_deployment_that_fails_leaves_nothing(stage: Stage) -> None:
     stage.script("serve", crashes="exited with code 1")
-    assert stage.do(release=stage.release()).state == "failed"
+    done = stage.do(release=stage.release())
+    assert done.state == "failed"
+    assert done.reason.endswith("Nothing is serving yet.")
     assert stage.placement().release_id is None
-    assert "was not deployed" in stage.router.route(HOST).message
+    assert "The last deployment of web to production failed" in stage.router.route(HOST).message
     stage.require_sound()
 
 
@@ -73,3 +79,47 @@ def test_the_steps_and_their_durations_are_kept(stage: Stage) -> None:
     assert [(step.name, step.state) for step in done.steps] == [
         (name, "succeeded") for name in ("plan", "start", "health", "switch")
     ]
+
+
+def test_a_path_that_steadily_answers_404_is_not_waited_for_to_the_end(stage: Stage) -> None:
+    done = stage.do(release=stage.release())
+    [instance] = stage.serving()
+    stage.script("serve", unhealthy="GET /up answered 404")
+    patient = Workload(processes=(replace(WEB, health=Health(kind="http", path="/up", grace=600)),))
+    waiting = Waiting(stage.driver, lambda _line: None, lambda: None, steady=0.3)
+    with pytest.raises(Unhealthy, match=r"web\.1 runs, but GET /up answered 404 for 0\.3 s") as given_up:
+        waiting.until_healthy([instance], patient)
+    assert "Change the path" in given_up.value.next_step
+    assert done.state == "succeeded"
+
+
+def test_the_grace_is_for_whoever_answers_that_it_is_not_ready_yet(stage: Stage) -> None:
+    stage.do(release=stage.release())
+    [instance] = stage.serving()
+    stage.script("serve", unhealthy="GET /up answered 503")
+    patient = Workload(processes=(replace(WEB, health=Health(kind="http", path="/up", grace=0.6)),))
+    waiting = Waiting(stage.driver, lambda _line: None, lambda: None, steady=0.2)
+    with pytest.raises(Unhealthy, match=r"not healthy within 0\.6 s"):
+        waiting.until_healthy([instance], patient)
+
+
+def test_a_program_that_the_build_lacks_is_named(stage: Stage) -> None:
+    stage.script("serve", crashes="exited with code 127", says=("sh: 1: flask: not found",))
+    done = stage.do(release=stage.release(build=Build(language="python")))
+    assert done.next_step == "`flask` is not installed in the build: add it to requirements.txt"
+
+
+def test_a_service_that_nothing_reaches_is_warned_of_in_the_log(stage: Stage) -> None:
+    done = stage.do(release=stage.release(replace(WORKER, name="wbe")))
+    assert done.state == "succeeded"
+    assert " !     Warning: There is no process named `web`. Nothing answers at" in stage.said(done)
+
+
+def test_a_push_that_takes_the_service_offline_is_refused_until_it_is_stopped(stage: Stage) -> None:
+    stage.do(release=stage.release())
+    typo = stage.release(replace(WORKER, name="wbe"))
+    assert "would be taken offline" in stage.do(release=typo).reason
+    assert stage.router.route(HOST).upstreams
+    stage.do("stop")
+    assert stage.do(release=typo).state == "succeeded"
+    stage.require_sound()

@@ -42,7 +42,7 @@ def _open(directory: Path, observer: Observer | None = None, *, new: bool = Fals
     if not known and not new:
         with stage.platform.context.db.read() as tx:
             live = store.live_instances(tx)
-        driver.recover([each.spec for each in live])
+        driver.recover(lambda: [each.spec for each in live])
         stage.platform.deployer.apply_routes()
     return stage
 

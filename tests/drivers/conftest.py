@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,12 +20,14 @@ from highroad.drivers.memory import MemoryDriver, Script
 from highroad.drivers.process.driver import ProcessDriver
 from highroad.drivers.process.program import collector_program
 from highroad.drivers.process.supervisor import Supervisor
+from highroad.errors import Permanent
 from highroad.sandbox import cgroups
 from highroad.sandbox.level import probe
 from highroad.sandbox.model import Level
 from highroad.settings import Settings
 
 RUNTIME = str(Path(sys.executable).resolve().parents[1])
+OUTPUT = 1024 * 1024
 _numbers = itertools.count(1)
 
 
@@ -95,7 +97,7 @@ def dismantle(machine: Machine) -> None:
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    machine = make_machine(log_segment=64 * 1024, log_segments=3)
+    machine = make_machine(log_segment=64 * 1024, log_segments=3, build_output=OUTPUT)
     try:
         machine.supervisor.ensure()
         yield machine
@@ -113,6 +115,12 @@ class Target:
 
     def spec(self, behaviour: str, **changes: Any) -> InstanceSpec:
         return self.make(self.commands[behaviour], **changes)
+
+    def break_(self, spec: InstanceSpec) -> InstanceSpec:
+        """The spec as it can never be started."""
+        if isinstance(self.driver, MemoryDriver):
+            self.driver.failures["start"].append(Permanent("no such directory"))
+        return replace(spec, artifact="/no/such/artifact")
 
     def lines(self, spec: InstanceSpec, count: int) -> tuple[LogLine, ...]:
         """The stream's lines, once there are at least `count`."""
@@ -137,6 +145,7 @@ _COMMANDS = {
     "speaks": "printf 'one\\ntwo\\nthree\\n'; exec sleep 600",
     "fails": "echo oops; exit 4",
     "hangs": "echo begun; sleep 600",
+    "floods": "yes 0123456789",
 }
 _SCRIPTS = {
     "refuses": Script(unhealthy="GET / answered 503"),
@@ -144,6 +153,7 @@ _SCRIPTS = {
     "speaks": Script(says=("one", "two", "three")),
     "fails": Script(says=("oops",), exit_code=4),
     "hangs": Script(says=("begun",), hangs=True),
+    "floods": Script(says=("0123456789",) * 200_000, hangs=True),
 }
 
 
@@ -152,7 +162,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     if request.param == "process":
         machine = cast(Machine, request.getfixturevalue("machine"))
         yield Target(machine.driver, machine.spec, _COMMANDS)
-        machine.driver.recover([])
+        machine.driver.recover(list)
         return
     numbers = itertools.count(1)
 
@@ -161,4 +171,4 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
         values = {"id": f"ins_{number}", "stream": f"s{number}", "label": "web.1", "artifact": "/nowhere", **changes}
         return InstanceSpec(command=command, **values)
 
-    yield Target(MemoryDriver(_SCRIPTS), make, {name: name for name in _COMMANDS})
+    yield Target(MemoryDriver(_SCRIPTS, output_limit=OUTPUT), make, {name: name for name in _COMMANDS})

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from highroad.drivers.contract import Observed
+from highroad.drivers.contract import InstanceSpec, Observed
 from highroad.drivers.errors import BadCursor
+from highroad.errors import Permanent
 from highroad.sandbox.run import never
 from highroad.workload.model import Health
-from tests.drivers.conftest import free_port, wait
+from tests.drivers.conftest import OUTPUT, free_port, wait
 
 if TYPE_CHECKING:
     from tests.drivers.conftest import Target
@@ -194,7 +195,37 @@ def test_recovering_starts_what_is_missing_and_ends_what_is_not_wanted(target: T
     target.driver.start(kept)
     target.driver.start(unwanted)
     pid = seen(target, kept.id).pid
-    target.driver.recover([kept, missing])
+    target.driver.recover(lambda: [kept, missing])
     states = {name: each.state for name, each in target.driver.observe([kept.id, unwanted.id, missing.id]).items()}
     assert states == {kept.id: "running", unwanted.id: "missing", missing.id: "running"}
     assert seen(target, kept.id).pid == pid
+
+
+def test_a_one_off_that_never_stops_writing_is_ended(target: Target) -> None:
+    said: list[bytes] = []
+    finished = target.driver.run(target.spec("floods"), said.append, seconds=20, cancelled=never)
+    assert (finished.exit_code, finished.why) == (None, "killed: wrote more than 1 MiB of output")
+    assert sum(map(len, said)) == OUTPUT
+
+
+def test_recovering_leaves_alone_what_was_stopped_meanwhile(target: Target) -> None:
+    stopped = target.spec("sleeps")
+    answers = iter([[stopped]])
+    target.driver.recover(lambda: next(answers, []))
+    assert seen(target, stopped.id).state == "missing"
+
+
+def test_recovering_leaves_alone_what_was_started_meanwhile(target: Target) -> None:
+    begun = target.spec("sleeps")
+    target.driver.start(begun)
+    answers = iter([list[InstanceSpec]()])
+    target.driver.recover(lambda: next(answers, [begun]))
+    assert seen(target, begun.id).state == "running"
+
+
+def test_one_instance_that_cannot_start_keeps_no_other_from_recovering(target: Target) -> None:
+    specs = sorted((target.spec("sleeps") for _ in range(3)), key=lambda spec: spec.id)
+    bad = target.break_(specs[0])
+    with pytest.raises(Permanent, match=bad.id):
+        target.driver.recover(lambda: [bad, *specs[1:]])
+    assert [seen(target, spec.id).state for spec in specs] == ["missing", "running", "running"]

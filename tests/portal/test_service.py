@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from highroad.deployments import store
+from highroad.deployments import actions, store
 from highroad.deployments.model import Deployment
 from highroad.kit.paging import PageRequest
 from highroad.projects.model import Environment, Service
@@ -38,6 +38,19 @@ def test_a_service_shows_what_runs_and_how_well(site: Site, ada: Browser) -> Non
     page = ada.get(PAGE)
     assert "production degraded" in page.text
     assert "backing-off exit code 1" in page.text
+
+
+def test_a_run_whose_deployment_failed_does_not_look_like_a_success(site: Site, ada: Browser) -> None:
+    service, where = site.service()
+    run = site.run(service)
+    deployment = site.deployment(service, where, site.release(service, run))
+    with site.context.db.begin() as tx:
+        actions.finish(tx, site.context.log, service, where, deployment, ("running",), "failed", "web.1 ended.")
+    page = ada.get(PAGE)
+    assert "production failed" in page.text[page.text.index("Runs") : page.text.index("Deployments")]
+    assert "The last deployment failed: web.1 ended." in page.text
+    assert "the last deployment failed" in ada.get("/projects/shop").text
+    assert "failed 1" in ada.get("/events").text
 
 
 def test_what_people_wrote_is_text_on_every_page(site: Site, ada: Browser) -> None:

@@ -181,3 +181,15 @@ def test_caddy_writes_nothing_outside_the_data_directory(settings: Settings) -> 
 def test_another_domain_moves_the_portal_but_keeps_localhost(settings: Settings) -> None:
     prepare(replace(settings, domain="paas.example.org"))
     assert '["localhost", "paas.example.org"]' in (settings.run / "caddy.json").read_text()
+
+
+def test_a_disk_that_takes_no_routes_is_a_temporary_failure(caddy: Caddy, router: CaddyRouter, blue: App) -> None:
+    slots = caddy.settings.run / "upstreams"
+    aside = slots.rename(slots.with_name("aside"))
+    slots.touch()
+    with pytest.raises(Temporary, match="cannot be written"):
+        router.apply([route(blue)])
+    slots.unlink()
+    aside.rename(slots)
+    router.apply([route(blue)])
+    assert caddy.ask(HOST).text == "blue"

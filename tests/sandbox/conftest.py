@@ -65,6 +65,7 @@ class Shell:
         processes: int | None = None,
         disk: int = 16 * 1024**2,
         network: bool = True,
+        ports: tuple[int, ...] | None = None,
     ) -> Ended:
         pieces: list[bytes] = []
         confinement = Confinement(
@@ -81,6 +82,7 @@ class Shell:
             processes=processes,
             disk=disk,
             network=network,
+            ports=ports,
         )
         try:
             return run(

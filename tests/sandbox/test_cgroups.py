@@ -84,6 +84,17 @@ def test_out_of_memory_is_read_from_either_version(tmp_path: Path) -> None:
         assert cgroups.out_of_memory("a", level)
 
 
+def test_an_installation_that_is_cleared_leaves_no_directory(tmp_path: Path) -> None:
+    found = cgroups.find(cgroups.unit_of(tmp_path))
+    if not found.parents:
+        pytest.skip("this machine gives us no cgroups")
+    directories = [Path(parent) for parent in found.parents.values()]
+    for directory in dict.fromkeys(directories):
+        (directory / "app.ins_1").mkdir(parents=True)
+    cgroups.clear(tmp_path)
+    assert not any(directory.exists() for directory in directories)
+
+
 def test_a_group_that_does_not_exist_says_nothing(level: Level) -> None:
     assert not cgroups.out_of_memory("nobody", level)
     assert cgroups.peak_memory("nobody", level) == 0

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from highroad.sandbox import launch
 from highroad.sandbox.prepare import Orders, encode, launcher
@@ -48,6 +52,36 @@ def test_the_command_has_ordinary_signals_and_limits(tmp_path: Path) -> None:
     ignored, core, mask = process.communicate(timeout=10)[0].splitlines()
     assert int(ignored.split()[1], 16) & (1 << (signal.SIGPIPE - 1)) == 0
     assert (core, mask) == (b"0", b"0022")
+
+
+BINDING = """
+import socket, sys
+for host, port in (("127.0.0.1", 0), *((host, int(port)) for port in sys.argv[1:] for host in ("127.0.0.1", "::1"))):
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            print(port, type(error).__name__)
+        else:
+            print(port, "bound")
+"""
+
+
+def bound(directory: Path, ports: tuple[int, ...] | None, *tried: int) -> list[str]:
+    """What a command that may bind `ports` says of port 0, and of each other at both loopback addresses."""
+    command = (sys.executable, "-c", BINDING, *map(str, tried))
+    return start(directory, Orders(argv=command, ports=ports)).communicate(timeout=20)[0].decode().splitlines()
+
+
+@pytest.mark.skipif(launch.landlock_version() < launch.PORTS_VERSION, reason="this kernel does not confine ports")
+def test_a_command_binds_the_ports_that_it_was_given_alone(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        own, foreign = one.getsockname()[1], other.getsockname()[1]
+    said = bound(tmp_path, (0, own), own, foreign)
+    assert said[:2] == ["0 bound", f"{own} bound"]
+    assert said[3:] == [f"{foreign} PermissionError"] * 2
+    assert bound(tmp_path, ())[0] == "0 PermissionError"
+    assert f"{foreign} bound" in bound(tmp_path, None, foreign)
 
 
 def test_the_record_names_the_process_while_it_lives(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from highroad.sandbox import launch
 from highroad.sandbox import level as levels
 from highroad.sandbox.errors import NoIsolation
 from highroad.sandbox.model import Level
@@ -37,3 +38,15 @@ def test_without_bubblewrap_it_refuses_unless_told_otherwise(monkeypatch: pytest
     level = levels.probe(Settings(tmp_path / "data", allow_unisolated=True))
     assert not level.isolated
     assert any("read each other" in warning for warning in level.warnings)
+
+
+def test_it_says_whether_apps_are_kept_to_their_ports(level: Level) -> None:
+    features, warnings = " ".join(level.features), " ".join(level.warnings)
+    assert level.confines_ports == (launch.landlock_version() >= launch.PORTS_VERSION)
+    assert ("their own port" in features) == level.confines_ports
+    assert ("every port of this machine" in warnings) != level.confines_ports
+
+
+def test_where_the_sandbox_does_not_start_with_confined_ports_they_are_not(tmp_path: Path) -> None:
+    assert not levels._confines_ports(["/no/such/program"], tmp_path)
+    assert not any(tmp_path.iterdir())

@@ -13,7 +13,7 @@ import pytest
 
 from highroad.sandbox.errors import CannotStart
 from highroad.sandbox.model import Confinement, Level, Placed
-from highroad.sandbox.prepare import prepare
+from highroad.sandbox.prepare import encode, prepare
 from highroad.settings import Settings
 
 ISOLATED = Level(features=(), bwrap="/bwrap", env="/env", system=("--ro-bind", "/usr", "/usr"))
@@ -88,3 +88,12 @@ def test_an_ordinary_user_is_kept_apart_too(level: Level, settings: Settings, ar
     assert "pytest" not in ended.stdout
     assert "'/q': Read-only file system" in ended.stderr
     assert "No such file" in ended.stderr
+
+
+def test_ports_are_ordered_where_the_kernel_can_keep_to_them(tmp_path: Path) -> None:
+    confinement = Confinement(argv=("x",), cwd="/tmp", name="a", ports=(0, 20_001))
+    able = replace(ISOLATED, confines_ports=True)
+    assert b"ports\0" not in encode(prepare(confinement, ISOLATED, placed=tmp_path, standing=True))
+    assert b"ports\x000,20001\0" in encode(prepare(confinement, able, placed=tmp_path, standing=True))
+    free = replace(confinement, ports=None)
+    assert b"ports\0" not in encode(prepare(free, able, placed=tmp_path, standing=True))

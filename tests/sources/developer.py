@@ -23,6 +23,7 @@ from highroad.sources.protocol import RefUpdate
 from highroad.sources.repository import Repository
 
 TOKEN = "hr_secret"
+OTHER_TOKEN = "hr_others"
 PATIENCE = 20.0
 IDENTITY = {"NAME": "Ann", "EMAIL": "ann@example.com", "DATE": "2026-11-01T10:00:00+01:00"}
 
@@ -46,11 +47,11 @@ class ScriptedGate:
     failure: Exception | None = None
 
     async def authorize(self, project: str, service: str, token: str | None, *, write: bool) -> Opened[str]:
-        if token != TOKEN:
+        if token not in (TOKEN, OTHER_TOKEN):
             raise Unauthenticated("This token is not known.", next_step="Run `highroad login`.")
         if (project, service) != ("shop", "web"):
             raise NotFound(f"There is no service {service!r}.", next_step="Run `highroad init`.")
-        return Opened(self.repository, "svc_1", "ann")
+        return Opened(self.repository, "svc_1", "ann", whose=token)
 
     async def received(self, opened: Opened[str], updates: Sequence[RefUpdate]) -> AsyncIterator[str]:
         self.pushes.append(list(updates))
@@ -82,10 +83,19 @@ class Served:
 
 @contextmanager
 def serving(
-    gate: ScriptedGate, *, push_limit: int = 64 * 1024**2, push_seconds: float = 60.0, most: int = 8
+    gate: ScriptedGate,
+    *,
+    push_limit: int = 64 * 1024**2,
+    push_seconds: float = 60.0,
+    most: int = 8,
+    turn_seconds: float = PATIENCE,
 ) -> Iterator[Served]:
     gateway = Gateway(
-        gate, push_limit=push_limit, push_seconds=push_seconds, most=most, turn_seconds=PATIENCE if most else 0.1
+        gate,
+        push_limit=push_limit,
+        push_seconds=push_seconds,
+        most=most,
+        turn_seconds=turn_seconds if most else 0.1,
     )
     config = uvicorn.Config(
         Starlette(routes=[Mount("/git", gateway)]), log_config=None, lifespan="off", timeout_graceful_shutdown=1

@@ -24,9 +24,11 @@ def sending(*pieces: bytes, breaks: bool = False) -> Receive:
     return receive
 
 
-def read(receive: Receive, encoding: str = "", *, limit: int = 10_000_000, seconds: float = 10.0) -> bytes:
+def read(
+    receive: Receive, encoding: str = "", *, limit: int = 10_000_000, seconds: float = 10.0, idle: float = 5.0
+) -> bytes:
     async def main() -> bytes:
-        return await Body(receive, encoding, limit=limit, seconds=seconds).whole()
+        return await Body(receive, encoding, limit=limit, seconds=seconds, idle=idle).whole()
 
     return asyncio.run(main())
 
@@ -70,3 +72,5 @@ def test_a_client_that_falls_silent_is_not_waited_for() -> None:
 
     with pytest.raises(BodyTooSlow):
         read(silence, seconds=0.01)
+    with pytest.raises(BodyTooSlow, match="sent nothing"):
+        read(silence, seconds=10.0, idle=0.01)

@@ -17,7 +17,7 @@ import pytest
 
 from highroad.errors import Invalid
 from highroad.sources.repository import Repository
-from tests.sources.developer import TOKEN, Developer, ScriptedGate, Served, eventually, serving
+from tests.sources.developer import OTHER_TOKEN, TOKEN, Developer, ScriptedGate, Served, eventually, serving
 
 
 def ask(
@@ -240,6 +240,31 @@ def test_a_server_with_its_hands_full_says_so(repository: Repository) -> None:
         status, headers, text = ask(busy, "GET", "/git/shop/web.git/info/refs?service=git-upload-pack", bearer())
     assert (status, headers["retry-after"]) == (503, "30")
     assert "Try again in a minute." in text
+
+
+@contextmanager
+def silent_pushes(served: Served, count: int) -> Iterator[None]:
+    """Clients that begin a push and then send nothing."""
+    connections = [HTTPConnection("127.0.0.1", served.port, timeout=20) for _ in range(count)]
+    for connection in connections:
+        connection.putrequest("POST", "/git/shop/web.git/git-receive-pack")
+        connection.putheader("Content-Type", "application/x-git-receive-pack-request")
+        connection.putheader("Content-Length", "1000")
+        connection.putheader("Authorization", f"Bearer {OTHER_TOKEN}")
+        connection.endheaders()
+    yield
+    for connection in connections:
+        connection.close()
+
+
+def test_pushes_that_fall_silent_are_in_nobodys_way_but_their_own(repository: Repository, developer: Developer) -> None:
+    commit = developer.commit({"app.py": "1"})
+    with serving(ScriptedGate(repository), most=1, turn_seconds=1.0) as narrow, silent_pushes(narrow, 4):
+        developer.git("push", narrow.url(), "main")
+        headers = {**bearer(OTHER_TOKEN), "Content-Type": "application/x-git-upload-pack-request"}
+        status, _, _ = ask(narrow, "POST", "/git/shop/web.git/git-upload-pack", headers, b"0000")
+    assert repository.heads() == {"main": commit}
+    assert status == 503
 
 
 SERVER = """

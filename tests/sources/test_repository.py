@@ -229,3 +229,35 @@ def test_leftovers_of_killed_processes_are_removed_once_they_are_old(repository:
     assert not list(repository.path.glob("objects/tmp_objdir*"))
     assert not list(repository.path.rglob("*.lock"))
     assert fresh.exists()
+
+
+def forged(developer: Developer, who: str, message: str, *parents: str) -> str:
+    """A commit of the empty tree as git itself would not write it; `main` is moved to it."""
+    tree = developer.git("mktree", stdin=b"").strip()
+    head = "".join(f"parent {parent}\n" for parent in parents)
+    text = f"tree {tree}\n{head}author {who}\ncommitter {who}\n\n{message}"
+    commit = developer.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", stdin=text.encode()).strip()
+    developer.git("update-ref", "refs/heads/main", commit)
+    return commit
+
+
+@pytest.mark.parametrize("message", ["a\x01b\n\n\x01\x01", "\x01", "", "\n\n", "\x02\x1e\x1f\r", "a\x00b"])
+def test_no_message_confuses_the_log(repository: Repository, developer: Developer, message: str) -> None:
+    first = forged(developer, "A <a@b> 1700000000 +0000", message)
+    second = forged(developer, "B <b@b> 1700000001 +0000", message, first)
+    pushed(repository, developer)
+    found = repository.log("main")
+    assert [(each.sha, each.author, each.parents) for each in found] == [(second, "B", (first,)), (first, "A", ())]
+    assert {each.message for each in found} == {message.partition("\0")[0].strip("\n")}
+
+
+@pytest.mark.parametrize(
+    ("when", "year"), [("99999999999999 +0000", 9999), ("9" * 30 + " +0000", 9999), ("x +0000", 1970), ("", 1970)]
+)
+def test_no_date_breaks_the_reader_of_commits(
+    repository: Repository, developer: Developer, when: str, year: int
+) -> None:
+    commit = forged(developer, f"A <a@b> {when}", "Late")
+    pushed(repository, developer)
+    found = repository.commit_info(commit)
+    assert (found.authored.year, found.committed.year, found.subject) == (year, year, "Late")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from argon2 import PasswordHasher
 
-from highroad.access import actions, secrets
+from highroad.access import actions, secrets, store
 from tests.world import ADMIN, MEMBER, Api, actor_of
 
 PASSWORD = "correct horse battery"
@@ -20,7 +20,8 @@ def _quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def with_password(api: Api) -> Api:
-    assert api.member.post("/me/password", json={"new": PASSWORD}).status_code == 204
+    with api.db.begin() as tx:
+        store.update_user(tx, api.people.member.id, password=secrets.hash_password(PASSWORD))
     return api
 
 
@@ -46,6 +47,19 @@ def test_failures_slow_the_sign_in_down(with_password: Api) -> None:
     right = with_password.nobody.post("/sign-in", json={"email": MEMBER, "password": PASSWORD})
     assert right.status_code == 429
     assert int(right.headers["retry-after"]) >= 1
+
+
+def test_no_token_becomes_more_than_it_is_by_a_password(api: Api) -> None:
+    for token in (api.admin, api.caller_with("read", "write")):
+        refused = token.post("/me/password", json={"new": PASSWORD})
+        assert (refused.status_code, refused.json()["code"]) == (403, "not-allowed")
+
+
+def test_a_token_of_all_scopes_changes_the_password(with_password: Api) -> None:
+    change = {"current": PASSWORD, "new": "another long one"}
+    limited = with_password.caller_with("read", "write", user=with_password.people.member)
+    assert limited.post("/me/password", json=change).status_code == 403
+    assert with_password.member.post("/me/password", json=change).status_code == 204
 
 
 def test_a_device_is_signed_in_when_somebody_approves_it(api: Api) -> None:

@@ -42,6 +42,15 @@ def test_a_nul_character_is_refused_wherever_it_stands(names: dict[str, list[str
         Thing(names=names)
 
 
+@pytest.mark.parametrize("depth", [60, 400, 5000])
+def test_what_is_nested_without_end_is_refused(depth: int) -> None:
+    nested: list[object] = []
+    for _ in range(depth):
+        nested = [nested]
+    with pytest.raises(ValidationError, match="nested"):
+        Thing.model_validate({"names": nested})
+
+
 def test_a_text_without_end_is_refused() -> None:
     with pytest.raises(ValidationError, match="at most 100000 characters"):
         Thing(names={"a": ["x" * 100_001]})

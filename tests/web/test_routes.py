@@ -115,6 +115,28 @@ def test_an_answer_with_a_secret_is_never_stored(api: Api) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "answer-not-kept")
 
 
+def test_a_revoked_token_is_told_nothing_of_what_it_once_did(api: Api) -> None:
+    token = api.caller_with("read", "write")
+    assert token.post("/projects", json={"name": "shop"}, headers=KEY).status_code == 201
+    token.delete(f"/tokens/{token.get('/me').json()['token']['id']}")
+    assert token.post("/projects", json={"name": "shop"}, headers=KEY).status_code == 401
+
+
+def test_a_request_may_be_sent_again_with_another_token_of_the_same_person(sqlite_api: Api) -> None:
+    answers = [
+        sqlite_api.caller_with(*scopes).post("/projects", json={"name": "shop"}, headers=KEY)
+        for scopes in (("read", "write"), ("read", "write"), ("read",))
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201, 403]
+    assert answers[1].headers["idempotency-replayed"] == "true"
+
+
+@pytest.mark.parametrize("depth", [400, 100_000])
+def test_nested_json_is_refused_and_breaks_nothing(sqlite_api: Api, depth: int) -> None:
+    answer = sqlite_api.member.post("/projects", content=b'{"name": ' + b"[" * depth + b"]" * depth + b"}")
+    assert answer.status_code in (400, 422)
+
+
 # Entity tags
 
 

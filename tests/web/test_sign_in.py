@@ -18,7 +18,7 @@ def _link(site: Site, *, password: bool = True) -> str:
 
 def _device(site: Site) -> tuple[str, str, str]:
     with site.context.db.begin() as tx:
-        login, secret = actions.ask_login(tx, device="cli on <b>laptop</b>")
+        login, secret = actions.ask_login(tx, device="cli on <b>laptop</b>", address="")
     return login.id, login.user_code, secret
 
 
@@ -36,7 +36,27 @@ def test_the_cookie_is_secure_behind_https(site: Site, anyone: Browser) -> None:
     site.user()
     fields = {"email": "ada@example.com", "password": PASSWORD}
     response = anyone.client.post("/sign-in", data=fields, headers={"x-forwarded-proto": "https"})
-    assert "Secure" in response.headers["set-cookie"]
+    cookie = response.headers["set-cookie"]
+    assert cookie.startswith("__Host-highroad_session=")
+    assert "Secure" in cookie
+    assert "Domain" not in cookie
+
+
+def test_over_https_no_other_cookie_is_a_session(site: Site, ada: Browser) -> None:
+    secret = ada.client.cookies["highroad_session"]
+    https = {"x-forwarded-proto": "https"}
+    assert ada.client.get("/", headers=https).status_code == 303
+    whole = {**https, "cookie": f"__Host-highroad_session={secret}"}
+    assert site.browser().client.get("/", headers=whole).status_code == 200
+
+
+def test_two_sessions_at_once_are_refused(site: Site, ada: Browser) -> None:
+    secret = ada.client.cookies["highroad_session"]
+    planted = {"cookie": f"highroad_session={secret}; theme=dark; highroad_session=planted"}
+    answer = site.browser().client.get("/", headers=planted)
+    assert (answer.status_code, "two sessions" in answer.text) == (400, True)
+    form = {"email": "ada@example.com", "password": PASSWORD}
+    assert site.browser().client.post("/sign-in", data=form, headers=planted).status_code == 400
 
 
 @pytest.mark.parametrize("email", ["ada@example.com", "nobody@example.com"])
@@ -53,7 +73,7 @@ def test_a_wrong_password_and_an_unknown_user_look_the_same(site: Site, anyone: 
 def test_too_many_attempts_are_told_to_wait(site: Site, anyone: Browser) -> None:
     with site.context.db.begin() as tx:
         for _ in range(5):
-            store.note_failure(tx, "user:ada@example.com")
+            store.note_failure(tx, "pair:ada@example.com testclient")
     page = anyone.post("/sign-in", email="ada@example.com", password="wrong")
     assert page.status == 429
     assert "Wait" in page.text

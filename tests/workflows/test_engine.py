@@ -42,6 +42,27 @@ class DiesBefore(Unobserved):
             raise Died
 
 
+def test_what_was_lost_can_be_begun_anew_and_what_is_at_work_is_left_alone(build: Build) -> None:
+    goes_well, calls = threading.Event(), list[str]()
+
+    def function(run: Run, subject_id: str) -> None:
+        run.step("only", calls.append, subject_id)
+        if not goes_well.is_set():
+            raise Permanent("not this time")
+
+    engine = build()
+    engine.register("removal", function)
+    engine.launch()
+    engine.start_anew("removal", "a")
+    assert engine.wait("removal", "a", seconds=20) == "lost"
+    engine.start("removal", "a")
+    assert engine.state("removal", "a") == "lost"
+    goes_well.set()
+    engine.start_anew("removal", "a")
+    assert engine.wait("removal", "a", seconds=20) == "done"
+    assert calls == ["a", "a"]
+
+
 class Lost:
     """Hears of lost workflows; refuses the first `deaf` times."""
 

@@ -38,3 +38,8 @@ def test_reasons_stand_beside_what_they_explain(detected: Detect) -> None:
 def test_a_command_cannot_write_to_the_terminal() -> None:
     lines = describe(Workload(processes=(Process("web", "a\nrun      evil: \x1b[31mb"),)))
     assert lines[1] == "run      web: a run      evil:  [31mb"
+
+
+def test_warnings_are_told_in_the_end(detected: Detect) -> None:
+    lines = describe(detected({"app.py": "import flask\napp = flask.Flask(__name__)", "test_app.py": ""}))
+    assert [line.startswith("Warning: ") for line in lines[-2:]] == [True, True]

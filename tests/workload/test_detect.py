@@ -163,3 +163,43 @@ def test_a_broken_file_is_an_error_that_says_what_to_do(detected: Detect, files:
     assert caught.value.status in (413, 422)
     assert next(iter(files)) in caught.value.detail
     assert caught.value.next_step
+
+
+def test_a_package_that_a_procfile_starts_with_python_is_python(detected: Detect) -> None:
+    workload = detected({"Procfile": "web: python -m shop.web\n", "shop/web.py": "", "shop/__init__.py": ""})
+    assert workload.build.language == "python"
+    assert ("Python", "Procfile:1") in [(reason.what, reason.because) for reason in workload.reasons]
+
+
+def test_a_command_of_node_needs_no_package_json(detected: Detect) -> None:
+    assert detected({"Procfile": "web: node lib/server.js\n", "lib/server.js": ""}).build.language == "node"
+    with pytest.raises(LanguageMissing):
+        detected({"Procfile": "web: node lib/server.js\n"}, toolchains={})
+
+
+def test_a_score_command_names_the_language_too(detected: Detect) -> None:
+    score = SCORE + "  web: {image: ., command: [python, -m, shop.web]}\n"
+    assert detected({"score.yaml": score, "shop/web.py": ""}).build.language == "python"
+
+
+def test_the_program_of_the_web_process_goes_before_files_of_another_language(detected: Detect) -> None:
+    files = {"package.json": "{}", "app.py": "", "Procfile": "web: python app.py\n"}
+    assert detected(files).build.language == "python"
+    assert detected({**files, "Procfile": "web: npm start\nworker: python app.py\n"}).build.language == "node"
+
+
+def test_a_static_page_beside_a_python_process_stays_published(detected: Detect) -> None:
+    workload = detected({"index.html": "", "Procfile": "worker: python -m jobs\n"})
+    assert (workload.build.language, workload.static) == ("python", True)
+
+
+def test_tests_that_are_not_run_are_a_warning(detected: Detect) -> None:
+    files = {**PYTHON, "tests/test_app.py": ""}
+    [warning] = detected(files).warnings
+    assert warning == "No tests are run: tests/ is there, but pytest is not among the dependencies."
+    assert detected({**files, "highroad.yaml": "test: false\n"}).warnings == ()
+
+
+def test_a_framework_that_nothing_installs_is_a_warning(detected: Detect) -> None:
+    [warning] = detected({"app.py": PYTHON["app.py"]}).warnings
+    assert warning == "app.py uses Flask, but there is no requirements.txt that installs it."

@@ -13,7 +13,17 @@ from highroad.workload.schedule import flaw
 
 
 @pytest.mark.parametrize(
-    "text", ["* * * * *", "0 3 * * *", "*/15 8-18 * * mon-fri", "0,30 0 1 jan *", "0 0 29 2 *", "0 0 * * 7"]
+    "text",
+    [
+        "* * * * *",
+        "0 3 * * *",
+        "*/15 8-18 * * mon-fri",
+        "0,30 0 1 jan *",
+        "0 0 29 2 *",
+        "0 0 * * 7",
+        "0 0 31 2 mon",
+        "0 0 28-30 feb *",
+    ],
 )
 def test_usual_schedules_are_accepted(text: str) -> None:
     assert flaw(text) is None
@@ -34,14 +44,16 @@ def test_usual_schedules_are_accepted(text: str) -> None:
         ("*/0 * * * *", "'*/0' is not a minute"),
         ("5-1 * * * *", "'5-1' is not a minute"),
         ("a b c d e", "'a' is not a minute"),
-        ("0 0 31 2 *", "this day never comes"),
+        *((f"0 0 {days} *", "this day never comes") for days in ("31 2", "30 feb", "30-31 2", "31 2,4", "31 4-6/2")),
     ],
 )
 def test_others_are_refused_with_the_wrong_part(text: str, why: str) -> None:
     assert why in (flaw(text) or "")
 
 
-_part = st.sampled_from(["*", "*/5", "0", "1", "5", "1-5", "1,3", "2-20/4", "jan", "mon", "31", "59", "7"])
+_part = st.sampled_from(
+    ["*", "*/5", "0", "1", "5", "1-5", "1,3", "2-20/4", "jan", "mon", "feb", "30", "30-31", "31", "59", "7"]
+)
 
 
 @given(st.tuples(_part, _part, _part, _part, _part))

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import IntegrityError
 
 from highroad.access import store
+from highroad.access.brakes import Brake, brakes
 from highroad.access.model import SCOPES, Actor, Login, Origin, Session, Token, User
 from highroad.access.permissions import NotAllowed, NotSignedIn, require
 from highroad.access.secrets import (
@@ -32,10 +33,9 @@ SESSION_LIFE = timedelta(days=14)
 LINK_LIFE = timedelta(hours=24)
 LOGIN_LIFE = timedelta(minutes=10)
 TOKEN_LIFE_DAYS = 90
-FREE_ATTEMPTS = 5
-LONGEST_WAIT = timedelta(minutes=15)
 SHORTEST_PASSWORD = 10
-MOST_OPEN_LOGINS = 200
+MOST_OPEN_LOGINS = 100
+"""From one address. One more displaces the oldest: whoever asks too often is in nobody's way but his own."""
 
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 
@@ -138,21 +138,21 @@ def scopes_of(user: User) -> frozenset[str]:
 
 
 def check_password(db: Database, log: EventLog, *, email: str, password: str, address: str, origin: Origin) -> User:
-    """The user, or `WrongPassword`, or `SlowDown` after five failures from one address or for one user.
+    """The user, or `WrongPassword`, or `SlowDown` after five failures (`brakes` says of whom).
 
     It opens its own transactions, because hashing takes too long to hold one open, and a failure must be kept.
     """
     email = email.strip().lower()
-    keys = (f"user:{email[:254]}", f"address:{address}")
     with db.read() as tx:
-        for key in keys:
-            _refuse_when_too_many(store.failures(tx, key))
+        held = brakes(email, address, failures=lambda key: store.failures(tx, key))
+        for brake in held:
+            _refuse_when_too_many(brake, store.failures(tx, brake.key))
         found = store.user_by_email(tx, email)
     user, stored = found if found else (None, None)
     if not password_matches(stored, password) or user is None or not user.active:
         with db.begin() as tx:
-            for key in keys:
-                store.note_failure(tx, key)
+            for brake in held:
+                store.note_failure(tx, brake.key)
             who = Actor(
                 user.id if user else "unknown", user.email if user else "unknown", "user", origin, address=address
             )
@@ -162,17 +162,16 @@ def check_password(db: Database, log: EventLog, *, email: str, password: str, ad
             next_step="Try again, or ask an administrator for a sign-in link: highroad sign-in-link EMAIL",
         )
     with db.begin() as tx:
-        for key in keys:
-            store.forget_failures(tx, key)
+        for brake in held:
+            store.forget_failures(tx, brake.key)
     return user
 
 
-def _refuse_when_too_many(failures: tuple[int, datetime] | None) -> None:
-    if failures is None or failures[0] < FREE_ATTEMPTS:
+def _refuse_when_too_many(brake: Brake, failures: tuple[int, datetime] | None) -> None:
+    if failures is None:
         return
     count, last = failures
-    wait = min(timedelta(seconds=2 ** min(count - FREE_ATTEMPTS + 2, 12)), LONGEST_WAIT)
-    left = (last + wait - now()).total_seconds()
+    left = (last + brake.wait(count) - now()).total_seconds()
     if left > 0:
         raise SlowDown(
             f"{count} attempts failed.",
@@ -204,11 +203,12 @@ def use_link(tx: Transaction, log: EventLog, secret: str, *, address: str) -> Ne
 
 
 def make_link(tx: Transaction, actor: Actor, user_id: str) -> str:
-    """The secret of a one-time link for `user_id`, valid a day."""
+    """The secret of a one-time link for `user_id`, valid a day. Links made before for this user open no longer."""
     require(actor, "user:write")
     if store.user(tx, user_id) is None:
         raise NoSuchUser("There is no such user.", next_step="highroad users list")
     secret = new_secret()
+    store.drop_links(tx, user_id)
     store.add_link(tx, digest=digest(secret), user_id=user_id, expires_at=now() + LINK_LIFE)
     return secret
 
@@ -216,14 +216,16 @@ def make_link(tx: Transaction, actor: Actor, user_id: str) -> str:
 # Devices
 
 
-def ask_login(tx: Transaction, *, device: str) -> tuple[Login, str]:
+def ask_login(tx: Transaction, *, device: str, address: str) -> tuple[Login, str]:
     """Open a device login: what to show and the secret that the device polls with."""
-    if store.count_open_logins(tx) >= MOST_OPEN_LOGINS:
-        raise SlowDown("Too many devices wait to be signed in.", next_step="Wait ten minutes and try again.")
     identifier, code, secret = new_id("login"), new_user_code(), new_secret()
     expires = now() + LOGIN_LIFE
     device = device.strip()[:120] or "a device"
-    store.add_login(tx, id=identifier, user_code=code, digest=digest(secret), device=device, expires_at=expires)
+    address = address[:64]
+    store.add_login(
+        tx, id=identifier, user_code=code, digest=digest(secret), device=device, expires_at=expires, address=address
+    )
+    store.drop_oldest_logins(tx, address, keep=MOST_OPEN_LOGINS)
     return Login(identifier, code, device, expires, None, False), secret
 
 
@@ -260,13 +262,33 @@ def collect_login(tx: Transaction, log: EventLog, id: str, secret: str) -> tuple
 
 
 def issue_token(
-    tx: Transaction, log: EventLog, user: User, *, name: str, scopes: tuple[str, ...], days: int | None, origin: Origin
+    tx: Transaction,
+    log: EventLog,
+    user: User,
+    *,
+    name: str,
+    scopes: tuple[str, ...],
+    days: int | None,
+    origin: Origin,
+    maker: Token | None = None,
 ) -> tuple[Token, str]:
-    """A token for a user who has just proved who he is. `days` None: it does not expire."""
+    """A token for a user who has just proved who he is. `days` None: it does not expire.
+
+    `maker` is the token by which it was asked for, if any: it expires no later than that, and is revoked with it.
+    """
     secret = new_token()
-    expires = now() + timedelta(days=days) if days is not None else None
+    ends = [now() + timedelta(days=days)] if days is not None else []
+    if maker is not None and maker.expires_at is not None:
+        ends.append(maker.expires_at)
     token = store.add_token(
-        tx, id=new_id("tok"), user_id=user.id, name=name[:120], digest=digest(secret), scopes=scopes, expires_at=expires
+        tx,
+        id=new_id("tok"),
+        user_id=user.id,
+        name=name[:120],
+        digest=digest(secret),
+        scopes=scopes,
+        expires_at=min(ends, default=None),
+        maker_id=maker.id if maker else None,
     )
     who = Actor(user.id, user.email, "user", origin)
     log.append(tx, Event(events.TOKEN_CREATED, token.id, {"name": token.name, "scopes": list(scopes)}), who)
@@ -276,7 +298,10 @@ def issue_token(
 def create_token(
     tx: Transaction, log: EventLog, actor: Actor, *, name: str, scopes: list[str], days: int | None
 ) -> tuple[Token, str]:
-    """A further token of the actor, with scopes among the actor's own. Returns it with its secret, shown once."""
+    """A further token of the actor, with scopes among the actor's own. Returns it with its secret, shown once.
+
+    Asked for by a token, it lives no longer than that one: neither past its expiry nor past its being revoked.
+    """
     require(actor, "self:write")
     wanted = tuple(dict.fromkeys(scopes))
     unknown = [scope for scope in wanted if scope not in SCOPES]
@@ -299,15 +324,21 @@ def create_token(
         raise Invalid(
             "A token needs a name.", next_step="Say what it is for.", errors=[FieldError("/name", "is empty")]
         )
-    return issue_token(tx, log, user, name=name.strip(), scopes=wanted, days=days, origin=actor.origin)
+    maker = store.lock_token(tx, actor.token) if actor.token else None
+    if maker is not None and maker.revoked_at is not None:  # since it was looked at
+        raise BadToken(f"The token {maker.name!r} was revoked.", next_step="highroad login URL")
+    return issue_token(tx, log, user, name=name.strip(), scopes=wanted, days=days, origin=actor.origin, maker=maker)
 
 
 def revoke_token(tx: Transaction, log: EventLog, actor: Actor, id: str) -> None:
-    """End a token of the actor. Every token may end itself, which is how a device signs out."""
+    """End a token of the actor and all that were made by it. Every token may end itself: so a device signs out."""
     require(actor, "self:read" if id == actor.token else "self:write")
     if not store.revoke_token(tx, id, actor.id):
         raise NoSuchToken("You have no such token, or it was revoked before.", next_step="highroad tokens list")
     log.append(tx, Event(events.TOKEN_REVOKED, id), actor)
+    for made in store.tokens_made_by(tx, id, actor.id):
+        if store.revoke_token(tx, made, actor.id):
+            log.append(tx, Event(events.TOKEN_REVOKED, made), actor)
 
 
 # Users
@@ -336,7 +367,7 @@ def create_user(tx: Transaction, log: EventLog, actor: Actor, *, email: str, nam
 def change_user(
     tx: Transaction, log: EventLog, actor: Actor, id: str, *, name: str | None, admin: bool | None, active: bool | None
 ) -> User:
-    """Change what is not None. Deactivation ends the user's sessions and tokens in the same transaction."""
+    """Change what is not None. Deactivation ends the user's sessions, tokens and links in the same transaction."""
     require(actor, "user:write")
     administrators = store.active_admins(tx)
     user = store.user(tx, id)
@@ -354,6 +385,7 @@ def change_user(
     if active is False:
         store.end_sessions_of(tx, id)
         store.revoke_tokens_of(tx, id)
+        store.drop_links(tx, id)
     changed = store.user(tx, id)
     assert changed is not None, "it was there a moment ago, in the same transaction"
     log.append(tx, Event(events.USER_MODIFIED, id, {"changed": sorted(values)}), actor)
@@ -361,7 +393,11 @@ def change_user(
 
 
 def set_password(db: Database, log: EventLog, actor: Actor, *, current: str | None, new: str) -> None:
-    """Set the actor's password; `current` is asked for when there is one. Ends the user's other sessions."""
+    """Set the actor's password; `current` is asked for when there is one. Ends the user's other sessions and links.
+
+    A password gives all that its user may do, so no token that may do less can set one; and where there is none to ask
+    for, only somebody in the portal can.
+    """
     require(actor, "self:write")
     if len(new) < SHORTEST_PASSWORD or len(new) > 1000:
         raise WeakPassword(
@@ -373,10 +409,21 @@ def set_password(db: Database, log: EventLog, actor: Actor, *, current: str | No
         user = store.user(tx, actor.id)
     if user is None:
         raise NoSuchUser("Only a user has a password.", next_step="Sign in as a user.")
+    if scopes_of(user) - actor.scopes:
+        raise NotAllowed(
+            "A password lets its user do more than this token may do.",
+            next_step="Change it in the portal, or with a token that has all your scopes.",
+        )
+    if not user.has_password and actor.session is None:
+        raise NotAllowed(
+            "A first password is set in the portal.",
+            next_step="Sign in there (an administrator makes a link: highroad sign-in-link EMAIL) and open Account.",
+        )
     if user.has_password:
         check_password(db, log, email=user.email, password=current or "", address=actor.address, origin=actor.origin)
     hashed = hash_password(new)
     with db.begin() as tx:
         store.update_user(tx, user.id, password=hashed)
         store.end_sessions_of(tx, user.id, keep=actor.session)
+        store.drop_links(tx, user.id)
         log.append(tx, Event(events.USER_MODIFIED, user.id, {"changed": ["password"]}), actor)

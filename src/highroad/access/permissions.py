@@ -54,11 +54,12 @@ def require(actor: Actor, action: str) -> None:
 
 def _refusal(actor: Actor, action: str) -> tuple[str, str] | None:
     scope, meaning = ACTIONS[action]
+    # First: no token of theirs can have the scope, so asking for one would send them round in a circle.
+    if action in ADMIN_ONLY and not actor.admin:
+        return (f"Only administrators may do this: {meaning}", "Ask an administrator of this installation.")
     if scope and scope not in actor.scopes:
         return (
             f"This token does not have the scope {scope!r}, which {action} needs ({meaning})",
             f"Create a token with it: highroad tokens create --scope {scope}",
         )
-    if action in ADMIN_ONLY and not actor.admin:
-        return (f"{action} is for administrators ({meaning})", "Ask an administrator: highroad users list")
     return None

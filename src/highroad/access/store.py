@@ -15,7 +15,6 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
-    func,
     insert,
     select,
     update,
@@ -51,6 +50,7 @@ tokens = Table(
     Column("expires_at", String(32)),
     Column("last_used_at", String(32)),
     Column("revoked_at", String(32)),
+    Column("maker_id", String(40), ForeignKey("tokens.id", ondelete="CASCADE")),
 )
 sessions = Table(
     "sessions",
@@ -77,6 +77,7 @@ logins = Table(
     Column("user_code", String(9), nullable=False, unique=True),
     Column("digest", String(64), nullable=False),
     Column("device", String(120), nullable=False),
+    Column("address", String(64), nullable=False),
     Column("created_at", String(32), nullable=False),
     Column("expires_at", String(32), nullable=False),
     Column("user_id", String(40), ForeignKey("users.id", ondelete="CASCADE")),
@@ -136,6 +137,7 @@ def add_token(
     digest: str,
     scopes: tuple[str, ...],
     expires_at: datetime | None,
+    maker_id: str | None = None,
 ) -> Token:
     created = now()
     tx.execute(
@@ -147,6 +149,7 @@ def add_token(
             scopes=" ".join(scopes),
             created_at=rfc3339(created),
             expires_at=rfc3339(expires_at) if expires_at else None,
+            maker_id=maker_id,
         )
     )
     return Token(id, user_id, name, scopes, created, expires_at, None, None)
@@ -159,6 +162,23 @@ def token_by_digest(tx: Transaction, digest: str) -> tuple[Token, User] | None:
     owner = user(tx, row["user_id"])
     assert owner is not None, "tokens reference users"
     return _token(row), owner
+
+
+def lock_token(tx: Transaction, id: str) -> Token | None:
+    """The token, which nobody revokes before this transaction has ended."""
+    row = tx.execute(select(tokens).where(tokens.c.id == id).with_for_update()).mappings().first()
+    return _token(row) if row else None
+
+
+def tokens_made_by(tx: Transaction, id: str, user_id: str) -> list[str]:
+    """Ids of the tokens that were made by this one, by those, and so on."""
+    statement = select(tokens).where(tokens.c.user_id == user_id, tokens.c.maker_id.is_not(None))
+    makers = {str(row["id"]): str(row["maker_id"]) for row in tx.execute(statement).mappings()}
+    found, fresh = list[str](), {id}
+    while fresh:
+        fresh = {made for made, maker in makers.items() if maker in fresh}
+        found += sorted(fresh)
+    return found
 
 
 def list_tokens(tx: Transaction, user_id: str) -> list[Token]:
@@ -216,6 +236,11 @@ def add_link(tx: Transaction, *, digest: str, user_id: str, expires_at: datetime
     tx.execute(insert(sign_in_links).values(digest=digest, user_id=user_id, expires_at=rfc3339(expires_at)))
 
 
+def drop_links(tx: Transaction, user_id: str) -> None:
+    """Forget the user's links that nobody has used."""
+    tx.execute(delete(sign_in_links).where(sign_in_links.c.user_id == user_id, sign_in_links.c.used_at.is_(None)))
+
+
 def use_link(tx: Transaction, digest: str) -> str | None:
     """Spend the link; its user's id, or None when it is unknown, expired or was used before."""
     unspent = (sign_in_links.c.digest == digest, sign_in_links.c.used_at.is_(None))
@@ -226,7 +251,9 @@ def use_link(tx: Transaction, digest: str) -> str | None:
     return str(found)
 
 
-def add_login(tx: Transaction, *, id: str, user_code: str, digest: str, device: str, expires_at: datetime) -> None:
+def add_login(
+    tx: Transaction, *, id: str, user_code: str, digest: str, device: str, expires_at: datetime, address: str
+) -> None:
     tx.execute(delete(logins).where(logins.c.expires_at < rfc3339(now() - timedelta(hours=1))))
     tx.execute(
         insert(logins).values(
@@ -234,6 +261,7 @@ def add_login(tx: Transaction, *, id: str, user_code: str, digest: str, device: 
             user_code=user_code,
             digest=digest,
             device=device,
+            address=address,
             created_at=rfc3339(now()),
             expires_at=rfc3339(expires_at),
             refused=False,
@@ -241,9 +269,12 @@ def add_login(tx: Transaction, *, id: str, user_code: str, digest: str, device: 
     )
 
 
-def count_open_logins(tx: Transaction) -> int:
-    statement = select(func.count()).select_from(logins).where(logins.c.expires_at > rfc3339(now()))
-    return int(tx.execute(statement).scalar_one())
+def drop_oldest_logins(tx: Transaction, address: str, *, keep: int) -> None:
+    """Forget what this address asked for, apart from the newest `keep`."""
+    older = select(logins.c.id).where(logins.c.address == address).order_by(logins.c.created_at.desc()).offset(keep)
+    found = [str(row[0]) for row in tx.execute(older)]
+    if found:
+        tx.execute(delete(logins).where(logins.c.id.in_(found)))
 
 
 def login(tx: Transaction, id: str) -> tuple[Login, str] | None:

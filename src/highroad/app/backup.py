@@ -1,7 +1,8 @@
 """Backup and restore of a whole installation: one `.tar.gz` with the database, repositories, artifacts and settings.
 
 A backup of a running installation is consistent where it matters. The database is read first, in one snapshot;
-repositories and artifacts only gain what that does not know yet, and nothing it knows is removed within an hour.
+repositories only gain what that does not know yet (`archive` says how), and an artifact that is tidied away meanwhile
+is left out as a whole, to be built again when it is wanted.
 Workflows are not part of it: what was at work is taken up again from the database when the restored installation
 starts. Users, sessions and tokens come along; the operator's file is made anew.
 
@@ -13,35 +14,31 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tarfile
+import re
+import secrets
+import stat
 import tempfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alembic.util import CommandError
-from sqlalchemy import Boolean, MetaData, Table, insert, select, text
+from sqlalchemy import Boolean, MetaData, Table, insert, inspect, select, text
 
 from highroad import __version__
 from highroad.app import composition
+from highroad.app.archive import BadBackup, add, add_rooms, begun, extract
+from highroad.builds.trees import remove
 from highroad.db.engine import Database, Transaction, metadata
-from highroad.db.migrate import HEAD, migrate, revision, upgrade
-from highroad.errors import Conflict, Invalid
+from highroad.db.migrate import HEAD, revision, upgrade
+from highroad.errors import Conflict
 from highroad.kit.clock import now, rfc3339
 from highroad.settings import Settings, load
 
 FORMAT = 1
-ROOMS = ("repositories", "artifacts", "dependencies", "logs", "git")
 LARGEST_REWRITTEN = 1024 * 1024
 assert composition, "every table is in the metadata once the rooms are imported"
-
-
-class BadBackup(Invalid):
-    code = "bad-backup"
-    title = "This is not a backup that can be restored"
 
 
 class NotEmpty(Conflict):
@@ -66,10 +63,10 @@ def write_backup(settings: Settings, file: Path) -> Written:
     """Write the backup; `file` appears whole or not at all."""
     if file.exists():
         raise BackupExists(f"{file} exists.", next_step="Name a file that does not exist yet.")
-    partial = file.with_name(f".{file.name}.partial")
-    files = 0
+    settings.make_directories()  # a restored installation that was never up has not all of them
+    partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
     try:
-        with tempfile.TemporaryDirectory(dir=settings.work) as directory, _archive(partial) as archive:
+        with tempfile.TemporaryDirectory(dir=settings.work) as directory, begun(partial) as archive:
             rows = Path(directory) / "database.jsonl"
             database = Database(settings.database_url)
             try:
@@ -86,15 +83,9 @@ def write_backup(settings: Settings, file: Path) -> Written:
                 "postgresql": bool(settings.database),
             }
             manifest.write_text(json.dumps(described))
-            archive.add(manifest, "manifest.json")
-            archive.add(rows, "database.jsonl")
-            archive.add(settings.data / "settings.json", "settings.json")
-            for path in _contents(settings.data):
-                try:
-                    archive.add(path, str(path.relative_to(settings.data)), recursive=False)
-                    files += 1
-                except FileNotFoundError:
-                    continue  # a log segment rotated away, or a leftover tidied up, since it was listed
+            for paper in (manifest, rows, settings.data / "settings.json"):
+                add(archive, paper, paper.name)
+            files = add_rooms(archive, settings.data)
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
@@ -102,37 +93,39 @@ def write_backup(settings: Settings, file: Path) -> Written:
 
 
 def restore_backup(file: Path, data: Path, *, database: str | None = None) -> Written:
-    """Restore into `data`, which must be absent or empty; it appears whole or not at all. Settings come along."""
+    """Restore into `data`, which must be absent or empty; it appears whole or not at all. Settings come along.
+
+    The database is filled when all files are in place, so that a restore that fails leaves that empty too.
+    """
     if data.exists() and any(data.iterdir()):
         raise NotEmpty(f"{data} is not empty.", next_step="Name a directory that does not exist yet: --data DIR")
+    if database:
+        with _opened(database) as target:
+            _require_empty(target)
     data.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{data.name}.", dir=data.parent))
     try:
-        files = _extract(file, partial)
+        files = extract(file, partial)
         manifest = _manifest(partial, file)
         if manifest["postgresql"] and not database:
             raise BadBackup(
                 "The backup is of an installation on PostgreSQL.",
                 next_step="Name an empty database for it: --database postgresql://...",
             )
-        rows, described = partial / "database.jsonl", partial / "manifest.json"
         moved = Moved(str(manifest["data"]), str(data))
         settings = replace(load(partial, {}), database=database or "")
-        target = Database(settings.database_url)
-        try:
-            _fill(target, rows, str(manifest["schema"]), moved)
-        finally:
-            target.close()
-        rows.unlink()
-        described.unlink()
         settings.save()
         if moved.old != moved.new:
             _rewrite_paths(partial, moved)
+        with _opened(settings.database_url) as target:
+            _fill(target, partial / "database.jsonl", str(manifest["schema"]), moved)
+        for paper in ("database.jsonl", "manifest.json"):
+            (partial / paper).unlink()
         if data.exists():
             data.rmdir()
         partial.rename(data)
     except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove(partial)
         raise
     return Written(file.stat().st_size, files)
 
@@ -145,31 +138,12 @@ class Moved:
     new: str
 
     def text(self, value: str) -> str:
-        return value.replace(self.old, self.new)
+        return self.content(os.fsencode(value)).decode(errors="surrogateescape")
 
-
-@contextmanager
-def _archive(file: Path) -> Iterator[tarfile.TarFile]:
-    # Level 1: artifacts are mostly compressed already, and a backup should not take all of a core for minutes.
-    file.touch(mode=0o600)
-    with tarfile.open(file, "w:gz", compresslevel=1) as archive:
-        yield archive
-
-
-def _contents(data: Path) -> Iterator[Path]:
-    """Everything of the rooms, without locks and half-made things, whose names begin with a dot at the top."""
-    for room in ROOMS:
-        root = data / room
-        if not root.is_dir():
-            continue
-        yield root
-        for top in sorted(root.iterdir()):
-            if top.name.startswith(".") and top.name != ".gitconfig":
-                continue
-            yield top
-            if top.is_dir() and not top.is_symlink():
-                for directory, names, files in os.walk(top):
-                    yield from (Path(directory) / name for name in sorted((*names, *files)))
+    def content(self, value: bytes) -> bytes:
+        """With the new directory for the old one, and not for another whose name only begins like it."""
+        old, new = os.fsencode(self.old), os.fsencode(self.new)
+        return re.sub(re.escape(old) + rb"(?![\w.-])", lambda _: new, value) if old in value else value
 
 
 # The database
@@ -179,19 +153,30 @@ def _dump(database: Database, file: Path) -> str:
     """Every row of every table in one snapshot, parents before children. Returns the schema's revision."""
     schema = revision(database)
     with database.read() as tx, file.open("w") as out:
-        if not tx.sqlite:
-            tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         for table in metadata.sorted_tables:
             for row in tx.execute(select(table)).mappings():
                 out.write(json.dumps([table.name, dict(row)], separators=(",", ":")) + "\n")
     return schema or HEAD
 
 
+@contextmanager
+def _opened(url: str) -> Iterator[Database]:
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _require_empty(database: Database) -> None:
+    with database.read() as tx:
+        if inspect(tx.connection).get_table_names():
+            raise NotEmpty("The database is not empty.", next_step="Name an empty one: --database postgresql://...")
+
+
 def _fill(database: Database, file: Path, schema: str, moved: Moved) -> None:
-    if revision(database) is not None:
-        raise NotEmpty(
-            "The database holds an installation.", next_step="Name an empty one: --database postgresql://..."
-        )
+    """Make the schema of the backup, put the rows in and bring all that to the present schema: wholly or not at all."""
+    _require_empty(database)
     with database.begin() as tx:
         try:
             upgrade(tx.connection, schema)
@@ -208,7 +193,7 @@ def _fill(database: Database, file: Path, schema: str, moved: Moved) -> None:
                 tx.execute(insert(tables.tables[name]).values(**_booleans(tables.tables[name], values)))
         if not tx.sqlite:
             _continue_sequences(tx)
-    migrate(database)
+        upgrade(tx.connection)
 
 
 def _booleans(table: Table, values: dict[str, object]) -> dict[str, object]:
@@ -225,21 +210,6 @@ def _continue_sequences(tx: Transaction) -> None:
 # The files
 
 
-def _extract(file: Path, into: Path) -> int:
-    known = {*ROOMS, "manifest.json", "database.jsonl", "settings.json"}
-    count = 0
-    try:
-        with tarfile.open(file, "r:gz") as archive:
-            for member in archive:
-                if Path(member.name).parts[0] not in known:
-                    raise BadBackup(f"{file} holds {member.name[:80]!r}.", next_step="Use a file of `highroad backup`.")
-                archive.extract(member, into, numeric_owner=True, filter="tar")
-                count += 1
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise BadBackup(f"{file} cannot be read to its end: {error}", next_step="Use another backup.") from error
-    return count
-
-
 def _manifest(directory: Path, file: Path) -> dict[str, object]:
     try:
         manifest: dict[str, object] = json.loads((directory / "manifest.json").read_text())
@@ -253,18 +223,43 @@ def _manifest(directory: Path, file: Path) -> dict[str, object]:
 
 def _rewrite_paths(directory: Path, moved: Moved) -> None:
     """Put the new directory where build tools wrote the old one: links, scripts, marks; not into compiled files."""
-    old, new = os.fsencode(moved.old), os.fsencode(moved.new)
     for room in ("artifacts", "dependencies", "git"):
         for parent, names, files in os.walk(directory / room):
             for path in (Path(parent) / name for name in (*names, *files)):
                 if path.is_symlink():
-                    target = str(path.readlink())
-                    if target.startswith(moved.old):
-                        path.unlink()
-                        path.symlink_to(moved.text(target))
+                    _point_anew(path, moved)
                 elif path.is_file() and path.stat().st_size <= LARGEST_REWRITTEN:
-                    content = path.read_bytes()
-                    if old in content and b"\0" not in content:
-                        status = path.stat()
-                        path.write_bytes(content.replace(old, new))
-                        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+                    _rewrite(path, moved)
+
+
+def _point_anew(link: Path, moved: Moved) -> None:
+    target = os.readlink(link)  # noqa: PTH115  # a Path would lose a slash at its end
+    wanted = moved.text(target) if target.startswith(moved.old) else target
+    if wanted != target:
+        with _writable(link.parent):
+            link.unlink()
+            link.symlink_to(wanted)
+
+
+def _rewrite(path: Path, moved: Moved) -> None:
+    status = path.stat()
+    with _writable(path):
+        content = path.read_bytes()
+        wanted = content if b"\0" in content else moved.content(content)
+        if wanted != content:
+            path.write_bytes(wanted)
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    """Package caches are read-only for their owner, who is only root by chance."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o600 == 0o600:
+        yield
+        return
+    path.chmod(mode | 0o600)
+    try:
+        yield
+    finally:
+        path.chmod(mode)

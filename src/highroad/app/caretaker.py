@@ -22,7 +22,7 @@ from highroad.deployments import removal, store
 from highroad.deployments.commands import Commands, Scheduler
 from highroad.deployments.model import Instance
 from highroad.deployments.push import PushGate
-from highroad.drivers.contract import Driver, Observed
+from highroad.drivers.contract import Driver, InstanceSpec, Observed
 from highroad.errors import HighroadError, Permanent, Temporary
 from highroad.events import model as events
 from highroad.events.log import EventLog
@@ -141,7 +141,7 @@ class Caretaker:
         """After a start: apps and routes as the database has them, unfinished work, pushes that nobody recorded."""
         self._commands.mark_lost()
         self._ensure_engine()
-        self.recover_instances()
+        self._recovery_owed = not self.recover_instances()
         self._apply_routes()
         self._engine.launch()
         self._attempt("queues", self.start_queued)
@@ -158,21 +158,29 @@ class Caretaker:
             logger.warning("the supervisor was gone and was started again")
             self._recovery_owed = True
         if self._recovery_owed:
-            self.recover_instances()
+            recovered = self.recover_instances()
             self._apply_routes()
-            self._recovery_owed = False
+            self._recovery_owed = not recovered
 
-    def recover_instances(self) -> None:
+    def recover_instances(self) -> bool:
+        """False when that is worth another try. An instance that cannot be helped is told; all others come up."""
+        try:
+            self._driver.recover(self._wanted)
+        except (Temporary, Permanent) as error:
+            logger.warning("%s", error)
+            return isinstance(error, Permanent)
+        return True
+
+    def _wanted(self) -> list[InstanceSpec]:
         with self._db.read() as tx:
-            live = store.live_instances(tx)
-        self._driver.recover([instance.spec for instance in live])
+            return [instance.spec for instance in store.live_instances(tx)]
 
     def start_queued(self) -> None:
         """Whatever is at work has its workflow, and whatever waits for a turn that is free gets it."""
         with self._db.begin() as tx:
             working = [(pipelines.WORKFLOW, run.id) for run in pipeline_store.runs_in(tx, "running")]
             working += [(deployments.WORKFLOW, each.id) for each in store.deployments_in(tx, "running")]
-            working += [(removal.WORKFLOW, f"{kind}-{id}") for kind, id in projects.marked_deleted(tx)]
+            removals = [f"{kind}-{id}" for kind, id in projects.marked_deleted(tx)]
             for run in pipeline_store.runs_in(tx, "queued"):
                 service = projects.service_by_id(tx, run.service_id)
                 assert service is not None, "runs reference services"
@@ -181,6 +189,8 @@ class Caretaker:
                 deployments.advance(tx, deployment.service_id, deployment.environment_id, self._engine.start)
         for workflow, subject in working:
             self._engine.start(workflow, subject)
+        for subject in removals:  # nobody can ask for these again
+            self._engine.start_anew(removal.WORKFLOW, subject)
 
     def watch_instances(self) -> None:
         """Tell of instances whose state changed by itself (crashed, given up, recovered), and help those that cannot

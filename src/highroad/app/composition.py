@@ -127,10 +127,10 @@ def compose(
     )
     engine.register(pipelines.WORKFLOW, pipeline)
     engine.register(deployments.WORKFLOW, deployer)
-    remover = Remover(context, journal, driver, repository_of, deployer.apply_routes)
+    commands = Commands(context, journal, driver)
+    remover = Remover(context, journal, driver, repository_of, deployer.apply_routes, commands.end_at)
     engine.register(removal.WORKFLOW, remover)
     follower = Follower(db, journal)
-    commands = Commands(context, journal, driver)
     gate = PushGate(context, follower, repository_of=repository_of, start=engine.start)
     gateway = Gateway(gate, push_limit=settings.push_limit, push_seconds=settings.push_seconds)
     desk = Desk(context, driver, follower, commands, repository_of, engine.start, deployer.apply_routes)
@@ -195,7 +195,7 @@ class _LostRuns:
     def __call__(self, name: str, subject_id: str, error: Exception) -> None:
         logger.error("%s %s was lost", name, subject_id, exc_info=error)
         if name == removal.WORKFLOW:
-            return  # still marked: the next start takes it up again
+            return  # still marked: the caretaker starts it anew
         lost = deployments.give_up if name == deployments.WORKFLOW else pipelines.give_up
         with self._context.db.begin() as tx:
             lost(tx, self._context.log, subject_id, f"Highroad could not bring it to its end: {error}", self.start)

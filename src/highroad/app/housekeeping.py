@@ -1,20 +1,28 @@
-"""Tidying up: releases beyond those kept, artifacts and dependencies nobody needs, leftovers of killed runs.
+"""Tidying up: releases beyond those kept, artifacts and dependencies nobody needs, records of work that ended long ago,
+leftovers of killed runs.
 
 What is kept: the newest `keep_releases` of a service, and every release that serves, is being deployed, or can be
-rolled back to. Called by the caretaker every ten minutes.
+rolled back to. Called by the caretaker every ten minutes. What may go is found while reading, which keeps nobody
+waiting, and deleted a few rows at a time, each few asked for again in the transaction that deletes them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 from highroad.builds.build import Builder
 from highroad.builds.trees import remove
 from highroad.db.engine import Database, Transaction
-from highroad.deployments import store
-from highroad.kit.paging import PageRequest
+from highroad.deployments import retention, store
+from highroad.events import store as events
+from highroad.kit.clock import now
 from highroad.pipelines import store as pipelines
+from highroad.pipelines.journal import Journal
 from highroad.projects import store as projects
 from highroad.settings import Settings
 from highroad.sources.repository import Repository
@@ -22,16 +30,30 @@ from highroad.sources.repository import Repository
 FRESH_SECONDS = 3600.0
 DEPENDENCY_BYTES = 10 * 1024**3
 DEPENDENCY_SECONDS = 14 * 86_400.0
+KEEP_RECORDS = 200
+"""Runs kept of a service, and deployments and commands of a place; more where what is kept needs them."""
+KEEP_COMMANDS = timedelta(days=30)
+SETTLED = timedelta(hours=1)
+BATCH = 100
+"""Rows deleted in one transaction."""
+
+Id = TypeVar("Id", str, int)
 
 
 class Housekeeping:
     def __init__(
-        self, settings: Settings, db: Database, builder: Builder, repository_of: Callable[[str], Repository]
+        self,
+        settings: Settings,
+        db: Database,
+        builder: Builder,
+        repository_of: Callable[[str], Repository],
+        journal: Journal,
     ) -> None:
         self._settings = settings
         self._db = db
         self._builder = builder
         self._repository_of = repository_of
+        self._journal = journal
 
     def know_toolchains(self) -> None:
         """Look for the machine's interpreters and compilers, so that the first push does not wait for that; they are
@@ -39,14 +61,24 @@ class Housekeeping:
         self._builder.tools()
 
     def tidy(self) -> None:
-        with self._db.begin() as tx:
-            kept = self._drop_releases(tx)
-            # An artifact that a run at work has made is not of a release yet.
-            for run in pipelines.runs_in(tx, "running"):
-                artifact = pipelines.artifact_of(tx, run.id)
-                if artifact is not None:
-                    kept[artifact.digest] = artifact.dependencies
+        for service in self._services():
+            self._drop_releases(service)
+            self._drop_records(service)
+        self._drop_events()
+        self._prune_builds()
+        for service in self._services():
+            repository = self._repository_of(service)
+            if repository.exists():
+                repository.sweep()
+                repository.maintain()
+
+    # Files
+
+    def _prune_builds(self) -> None:
+        with self._db.read() as tx:
+            kept = self._kept_artifacts(tx)
             working = {run.id for run in pipelines.runs_in(tx, "running")}
+        # What was built or found since is fresh.
         self._builder.artifacts.prune(set(kept), fresh_seconds=FRESH_SECONDS, now=time.time())
         self._builder.dependencies.prune(
             in_use={key for keys in kept.values() for key in keys},
@@ -56,22 +88,41 @@ class Housekeeping:
         for leftover in self._settings.work.glob("*"):
             if leftover.name not in working and leftover.stat().st_mtime < time.time() - FRESH_SECONDS:
                 remove(leftover)
-        for repository in self._repositories():
-            repository.sweep()
-            repository.maintain()
 
-    def _drop_releases(self, tx: Transaction) -> dict[str, tuple[str, ...]]:
-        """Delete old releases; the digests of all that stay, with the dependencies each needs."""
-        kept: dict[str, tuple[str, ...]] = {}
-        for service in projects.list_services(tx):
-            needed = self._needed(tx, service.id)
-            page = pipelines.list_releases(tx, service.id, PageRequest(10_000))
-            for position, release in enumerate(page.items):
-                if position < self._settings.keep_releases or release.id in needed:
-                    kept[release.artifact.digest] = release.artifact.dependencies
-                else:
-                    pipelines.remove_release(tx, release.id)
+    def _kept_artifacts(self, tx: Transaction) -> dict[str, tuple[str, ...]]:
+        """Digests of all artifacts that something needs, with the dependencies each needs: of every release, of runs at
+        work, which have no release yet, and of what runs, though its release may be gone."""
+        found = pipelines.kept_artifacts(tx)
+        found += [made for run in pipelines.runs_in(tx, "running") if (made := pipelines.artifact_of(tx, run.id))]
+        kept = {artifact.digest: artifact.dependencies for artifact in found}
+        root = self._settings.artifacts
+        for directory in {Path(instance.spec.artifact) for instance in store.live_instances(tx)}:
+            if directory.is_relative_to(root) and directory != root:
+                digest = f"sha256:{directory.relative_to(root).parts[0]}"
+                running = None if digest in kept else self._builder.artifacts.find(digest)
+                if running is not None:
+                    kept[digest] = running.dependencies
         return kept
+
+    # Rows
+
+    def _drop_events(self) -> None:
+        limit = now() - timedelta(days=self._settings.keep_events_days)
+        self._drop(partial(events.oldest_before, instant=limit, limit=BATCH), events.forget)
+
+    def _drop_releases(self, service_id: str) -> None:
+        with self._db.read() as tx:
+            old = self._old_releases(tx, service_id)
+        for first in range(0, len(old), BATCH):
+            with self._db.begin() as tx:
+                still = set(self._old_releases(tx, service_id))
+                for id in still.intersection(old[first : first + BATCH]):
+                    pipelines.remove_release(tx, id)
+
+    def _old_releases(self, tx: Transaction, service_id: str) -> list[str]:
+        surplus = pipelines.release_ids(tx, service_id)[self._settings.keep_releases :]
+        needed = self._needed(tx, service_id) if surplus else set()
+        return [id for id in surplus if id not in needed]
 
     def _needed(self, tx: Transaction, service_id: str) -> set[str]:
         needed: set[str] = set()
@@ -84,8 +135,51 @@ class Housekeeping:
                 needed |= {each.release_id for each in found if each.release_id}
         return needed
 
-    def _repositories(self) -> list[Repository]:
+    def _drop_records(self, service_id: str) -> None:
         with self._db.read() as tx:
-            services = projects.list_services(tx)
-        found = (self._repository_of(service.id) for service in services)
-        return [repository for repository in found if repository.exists()]
+            places = [each.environment_id for each in store.list_placements(tx, service_id=service_id)]
+        instant = now()
+        for environment_id in places:
+            commands = partial(
+                retention.old_commands,
+                service_id=service_id,
+                environment_id=environment_id,
+                keep=KEEP_RECORDS,
+                before=instant - KEEP_COMMANDS,
+                settled=instant - SETTLED,
+                limit=BATCH,
+            )
+            self._drop(commands, partial(self._forget, retention.remove_commands))
+            deployments = partial(
+                retention.old_deployments,
+                service_id=service_id,
+                environment_id=environment_id,
+                keep=KEEP_RECORDS,
+                limit=BATCH,
+            )
+            self._drop(deployments, partial(self._forget, retention.remove_deployments))
+        runs = partial(retention.old_runs, service_id=service_id, keep=KEEP_RECORDS, limit=BATCH)
+        self._drop(runs, partial(self._forget, retention.remove_runs))
+
+    def _forget(
+        self, delete: Callable[[Transaction, Sequence[str]], None], tx: Transaction, ids: Sequence[str]
+    ) -> None:
+        """Delete what said something while it worked, with what it said."""
+        for id in ids:  # before its row is gone: a crash here leaves the row, and the next time finds it
+            self._journal.forget(id)
+        delete(tx, ids)
+
+    def _drop(
+        self, old: Callable[[Transaction], Sequence[Id]], delete: Callable[[Transaction, Sequence[Id]], None]
+    ) -> None:
+        """Delete what `old` finds, until it finds nothing."""
+        while True:
+            with self._db.read() as tx:
+                if not old(tx):
+                    return
+            with self._db.begin() as tx:
+                delete(tx, old(tx))
+
+    def _services(self) -> list[str]:
+        with self._db.read() as tx:
+            return [service.id for service in projects.list_services(tx)]

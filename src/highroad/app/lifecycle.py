@@ -27,6 +27,7 @@ from highroad.events.log import EventLog
 from highroad.kit.bell import Bell
 from highroad.kit.ids import new_id
 from highroad.routing import caddy
+from highroad.sandbox import cgroups
 from highroad.settings import Settings, load
 from highroad.web.access import link_url
 
@@ -97,6 +98,7 @@ def down(settings: Settings) -> bool:
     supervisor = Supervisor(settings)
     was_up = supervisor.alive()
     supervisor.shut_down()
+    cgroups.clear(settings.data)
     return was_up
 
 

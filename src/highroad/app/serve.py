@@ -42,7 +42,7 @@ def assemble(settings: Settings, *, observer: Observer | None = None) -> tuple[P
         platform.gate,
         platform.commands,
         Scheduler(context, platform.commands.run_scheduled),
-        Housekeeping(settings, context.db, platform.builder, platform.repository_of),
+        Housekeeping(settings, context.db, platform.builder, platform.repository_of, platform.journal),
         ensure_engine=supervisor.ensure,
         apply_routes=platform.deployer.apply_routes,
         sweep=platform.deployer.sweep,

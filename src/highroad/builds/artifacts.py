@@ -20,6 +20,7 @@ from highroad.builds.model import Artifact
 from highroad.builds.trees import remove
 
 _MARK = "artifact.json"
+_CONDEMNED = ".condemned.json"
 
 
 class ArtifactStore:
@@ -27,9 +28,13 @@ class ArtifactStore:
         self.root = root
 
     def find(self, digest: str) -> Artifact | None:
-        """The whole artifact with this digest, or None."""
+        """The whole artifact with this digest, or None. Whoever asks will use it: that makes it young again."""
+        mark = self.root / _hex(digest) / _MARK
         try:
-            text = (self.root / _hex(digest) / _MARK).read_text()
+            with mark.open() as file:
+                os.utime(file.fileno())
+                text = file.read()
+            mark.stat()  # gone if `prune` had taken it before it was young
         except (FileNotFoundError, NotADirectoryError):
             return None
         return Artifact.from_json(text)
@@ -63,29 +68,60 @@ class ArtifactStore:
                     remove(place)
 
     def prune(self, keep: Collection[str], *, fresh_seconds: float, now: float) -> Pruned:
-        """Remove artifacts not in `keep` that were made more than `fresh_seconds` before `now` (Unix seconds), and
-        what dead builds left. A younger one may belong to a release that is about to be recorded."""
+        """Remove artifacts not in `keep` that were made or found more than `fresh_seconds` before `now` (Unix seconds),
+        and what dead builds left. A younger one may belong to a release that is about to be recorded."""
         wanted = {_hex(digest) for digest in keep}
+        before = now - fresh_seconds
         removed = freed = 0
         for place in sorted(self.root.glob("[0-9a-f]*")):
-            if place.name in wanted or place.lstat().st_mtime > now - fresh_seconds:
+            if place.name in wanted or _changed(place) > before:
                 continue
             with locked_or_skipped(self.root / ".locks" / place.name) as free:
-                if free:
-                    artifact = self.find(f"sha256:{place.name}")
+                if free and _withdrawn(place, before):
+                    removed, freed = removed + 1, freed + _size(place / _CONDEMNED)
                     remove(place)
-                    removed, freed = removed + 1, freed + (artifact.size if artifact else 0)
         for trash in self.root.glob(".trash*"):
             remove(trash)
         return Pruned(removed, freed)
 
     def size(self) -> int:
         """Bytes of all artifacts together."""
-        return sum(found.size for digest in self.digests() if (found := self.find(digest)))
+        return sum(_size(mark) for mark in self.root.glob(f"[0-9a-f]*/{_MARK}"))
 
 
 def _hex(digest: str) -> str:
     return digest.removeprefix("sha256:")
+
+
+def _changed(place: Path) -> float:
+    """When the artifact was made or last found; of a leftover, when it was begun."""
+    try:
+        return (place / _MARK).stat().st_mtime
+    except (FileNotFoundError, NotADirectoryError):
+        return place.lstat().st_mtime
+
+
+def _withdrawn(place: Path, before: float) -> bool:
+    """Take the artifact's mark away, unless it turns out that somebody found it just now.
+
+    The mark goes first and its age is read afterwards, so that of `find` and this one sees the other.
+    """
+    mark, condemned = place / _MARK, place / _CONDEMNED
+    try:
+        mark.rename(condemned)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    if condemned.stat().st_mtime > before:
+        condemned.rename(mark)
+        return False
+    return True
+
+
+def _size(mark: Path) -> int:
+    try:
+        return Artifact.from_json(mark.read_text()).size
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def _write_mark(place: Path, artifact: Artifact) -> None:

@@ -68,5 +68,6 @@ def _download(installation: Installation, go: Tool, manifest: bytes, sums: bytes
         env={"GOMODCACHE": str(installation.into / "mod"), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local"},
         readable=(project, *go.mounts),
         writable=(installation.into,),
+        registries=True,
     )
     return Installed(packages=len({line.split()[0] for line in sums.decode().splitlines() if line.strip()}))

@@ -2,6 +2,7 @@
 
 Called through `builders`. An installation has two steps: packages are put in place without running their scripts,
 out of a cache that all builds share; then, only if some have them, their install scripts run, without that cache.
+A repository whose settings for its tool are not known to be harmless does not get that cache at all.
 
 An artifact's `node_modules` is a directory of links, not a link: build tools write caches of their own into it.
 Development dependencies are installed too, because build and tests need them; the instance shares them.
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from highroad.builds.cache import Entry, Installed, key_of
 from highroad.builds.failures import BadManifest
+from highroad.builds.node_settings import harmless
 from highroad.builds.recipes import Attached, Dependencies, Installation, Recipe
 from highroad.builds.toolchains import Tool, Toolchains, satisfies
 from highroad.builds.trees import Source, remove
@@ -46,6 +48,17 @@ _SETTINGS = (".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml", ".pnpmfi
 _NEVER_COPIED = (".pnpmfile.cjs",)
 _LOCKS = {"npm": "package-lock.json", "pnpm": "pnpm-lock.yaml", "yarn": "yarn.lock"}
 _DEEPEST_WORKSPACE = 4
+_OWN_CACHE = ".own-cache"
+# The tool that is installed here does the work: not one that the repository brings along or has downloaded, which would
+# be code of the repository's choice with the shared cache in its hands.
+_ENVIRONMENT = {
+    "YARN_NODE_LINKER": "node-modules",
+    "YARN_IGNORE_PATH": "1",
+    "npm_config_manage_package_manager_versions": "false",
+    "npm_config_package_manager_strict": "false",
+    "npm_config_update_notifier": "false",
+    "COREPACK_ENABLE_NETWORK": "0",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,23 +192,28 @@ def _install(installation: Installation, manager: _Manager, node: Tool, files: M
         _give(target, into)
     path = tuple(dict.fromkeys(str(Path(tool.path).parent) for tool in (manager.tool, node)))
     mounts = (*manager.tool.mounts, *node.mounts)
-    env = {"YARN_NODE_LINKER": "node-modules", "npm_config_update_notifier": "false", "COREPACK_ENABLE_NETWORK": "0"}
+    trusted = harmless(files)
+    own = into / _OWN_CACHE
+    if not trusted:
+        bench.note("The settings of the package tool go beyond registries: installing without the shared cache.")
     bench.run(
         manager.place,
         doing=f"installing with {manager.tool.name}",
         cwd=into,
         path=path,
-        env=env | {manager.cache_setting: str(store.cache(manager.tool.name))},
+        env=_ENVIRONMENT | {manager.cache_setting: str(store.cache(manager.tool.name) if trusted else own)},
         readable=mounts,
-        writable=(store.workshop,),
+        writable=(store.workshop,) if trusted else (into,),
+        registries=True,
     )
+    remove(own)
     if _has_install_scripts(into, manager.tool.name):
         bench.run(
             manager.rebuild,
             doing="running the install scripts of packages",
             cwd=into,
             path=path,
-            env=env | {manager.cache_setting: "/tmp/cache"},  # noqa: S108  # the sandbox's own
+            env=_ENVIRONMENT | {manager.cache_setting: "/tmp/cache"},  # noqa: S108  # the sandbox's own
             readable=mounts,
             writable=(into,),
         )

@@ -112,6 +112,7 @@ def _install_ready_made(
         readable=(source.root, *python.mounts, *uv.mounts),
         writable=(store.workshop,),
         visible=False,
+        registries=True,
     )
     return ended.exit_code, lines, ended.why
 
@@ -133,6 +134,7 @@ def _install_compiled(
         readable=(source.root, *python.mounts, *uv.mounts),
         writable=(into,),
         visible=False,
+        registries=True,
     )
     bench.run(
         ("rm", "-rf", f"{into}/.cache", copy),

@@ -69,6 +69,7 @@ def _install(installation: Installation, tools: tuple[Tool, ...], gemfile: bytes
         },
         readable=(project, *(mount for tool in tools for mount in tool.mounts)),
         writable=(installation.into,),
+        registries=True,
     )
     specs = list((installation.into / "bundle").glob("ruby/*/specifications/*.gemspec"))
     return Installed(packages=len(specs))

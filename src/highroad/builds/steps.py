@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from highroad.builds.environment import command_environment, local_paths
+from highroad.builds.environment import certificates, command_environment, local_paths
 from highroad.builds.failures import (
     BuildCancelled,
     BuildOutOfMemory,
@@ -94,7 +94,11 @@ class Bounds:
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
-    """One build's place to run commands. `uid` and `gid` own what builds write, when Highroad is root."""
+    """One build's place to run commands. `uid` and `gid` own what builds write, when Highroad is root.
+
+    Of `settings`, which may hold the operator's credentials, a command gets the registries only when it asks for them:
+    the installers do; what a repository or a package brings along is run without.
+    """
 
     level: Level
     bounds: Bounds
@@ -137,13 +141,22 @@ class Bench:
         readable: Sequence[Path | str] = (),
         writable: Sequence[Path | str] = (),
         visible: bool = True,
+        registries: bool = False,
     ) -> tuple[str, ...]:
         """Run a command to its good end and return its last lines, which were also emitted if `visible`.
 
         `doing` says what for, in the words of an error. Raises `BuildFailed` or one of its kin.
         """
         ended, lines = self.attempt(
-            argv, doing=doing, cwd=cwd, path=path, env=env, readable=readable, writable=writable, visible=visible
+            argv,
+            doing=doing,
+            cwd=cwd,
+            path=path,
+            env=env,
+            readable=readable,
+            writable=writable,
+            visible=visible,
+            registries=registries,
         )
         if ended.exit_code != 0:
             raise diagnose(lines, doing=doing, ended=ended.why or f"exit code {ended.exit_code}")
@@ -160,22 +173,24 @@ class Bench:
         readable: Sequence[Path | str] = (),
         writable: Sequence[Path | str] = (),
         visible: bool = True,
+        registries: bool = False,
     ) -> tuple[Ended, tuple[str, ...]]:
         """As `run`, but a command that ends by itself is never an error; only a limit or a cancellation is."""
         self.check()
         lines = Lines(self.note if visible else _nowhere)
+        settings = self.settings if registries else certificates(self.settings)
         confinement = Confinement(
             argv=("/bin/sh", "-c", 'umask 022; exec "$@"', "sh", *argv),
             cwd=str(cwd),
             name=new_id("build"),
             env={
-                **command_environment(self.settings, path=path),
+                **command_environment(settings, path=path),
                 "SOURCE_DATE_EPOCH": str(self.epoch),
                 **(env or {}),
             },
             uid=self.uid,
             gid=self.gid,
-            readable=tuple(map(str, readable)) + local_paths(self.settings),
+            readable=tuple(map(str, readable)) + local_paths(settings),
             writable=tuple(map(str, writable)),
             memory=self.bounds.memory,
             processes=self.bounds.processes,

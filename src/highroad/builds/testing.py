@@ -9,25 +9,34 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from highroad.builds.build import Builder, Waiting
 from highroad.builds.builders import recipe_for
 from highroad.builds.cache import Entry
-from highroad.builds.environment import certificates
+from highroad.builds.failures import disk_full
 from highroad.builds.junit import LARGEST, BadReport, TestRun, read_junit
 from highroad.builds.model import Artifact
 from highroad.builds.recipes import Installation, Recipe
 from highroad.builds.steps import Bench, Emit
 from highroad.builds.trees import Source, read_from_strangers, remove
+from highroad.errors import Unavailable
 from highroad.kit.ids import new_id
 from highroad.workload.model import Test, Workload
 
-# The copy is made inside the sandbox: so it belongs to the right user and counts as the command's own work.
-_SCRIPT = 'cp -R "$1/." "$2" && cd "$3" && exec sh -c "$4"'
+# The copy is made inside the sandbox: so it belongs to the right user and counts as the command's own work. The mark
+# tells a copy that failed, which is no fault of the tests.
+_SCRIPT = 'cp -R "$1/." "$2" && cd "$3" && : > "$5" && exec sh -c "$4"'
+_COPIED = "highroad-copied"
 _REPORT = "highroad-junit.xml"
+
+
+class CopyFailed(Unavailable):
+    code = "copy-for-tests-failed"
+    title = "The tests could not be given a copy of the source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +125,8 @@ def _place(workplace: Path, artifact: Artifact, source: Source, needed: Entry | 
         root=root,
         service=root / source.subdirectory,
         env={name: relocate(value) for name, value in artifact.env.items()},
-        mounts=tuple({relocate(path) for path in artifact.mounts} | set(artifact.mounts)),
+        # What is in the copy is there already, and a mount would make it read-only.
+        mounts=tuple({*map(relocate, artifact.mounts), *artifact.mounts} - {str(root)}),
     )
 
 
@@ -126,18 +136,20 @@ def _run(builder: Builder, bench: Bench, test: Test, place: _Place, source: Sour
         directory.mkdir(mode=0o755)
         if builder.uid is not None and builder.level.root:
             os.chown(directory, builder.uid, builder.uid)
-    # Tests need no registry, so they do not get its credentials.
-    quiet = _without_credentials(bench)
     bench.heading(f"Running tests: {test.command}")
     started = time.monotonic()
-    ended, _ = quiet.attempt(
-        ("sh", "-c", _SCRIPT, "sh", str(source.root), str(place.root), str(place.service), test.command),
+    copied = workplace / _COPIED
+    places = (str(source.root), str(place.root), str(place.service))
+    ended, lines = bench.attempt(
+        ("sh", "-c", _SCRIPT, "sh", *places, test.command, str(copied)),
         doing="running the tests",
         cwd=workplace,
         env={**place.env, "HIGHROAD_JUNIT": str(workplace / _REPORT), "NODE_ENV": "test", "RACK_ENV": "test"},
         readable=(source.root, *place.mounts),
         writable=(workplace,),
     )
+    if ended.exit_code != 0 and not os.path.lexists(copied):
+        _raise_copy_failed(lines, ended.why)
     seconds = time.monotonic() - started
     run, note = _report(test, place)
     if run is not None:
@@ -145,8 +157,14 @@ def _run(builder: Builder, bench: Bench, test: Test, place: _Place, source: Sour
     return Tested(passed=ended.exit_code == 0, why=ended.why, seconds=seconds, run=run, note=note)
 
 
-def _without_credentials(bench: Bench) -> Bench:
-    return replace(bench, settings=certificates(bench.settings))
+def _raise_copy_failed(lines: Sequence[str], why: str) -> NoReturn:
+    said = next((line for line in reversed(lines) if line.strip()), why)
+    if "No space left" in said:
+        raise disk_full("copying the source for its tests")
+    raise CopyFailed(
+        f"The source could not be copied for its tests: {said[:200]}",
+        next_step="Push again; if it stays so, the operator finds the reason in this line.",
+    )
 
 
 def _report(test: Test, place: _Place) -> tuple[TestRun | None, str]:

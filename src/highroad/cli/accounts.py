@@ -54,6 +54,12 @@ def create_token(invocation: Invocation, name: str, scopes: tuple[str, ...], day
     invocation.output.document(made)
     invocation.output.note(f"Token {made['id']} ({name}), shown this once:")
     invocation.output.say(str(made["token"]))
+    invocation.output.note(f"For commands: HIGHROAD_URL={invocation.url} HIGHROAD_TOKEN=<the token> highroad status")
+    if "git" in scopes:
+        invocation.output.note("For git: any user name, and the token as the password.")
+    invocation.output.note(
+        "In CI, keep it as a secret of the pipeline; to revoke it: highroad tokens revoke " + made["id"]
+    )
 
 
 @command("revoke")
@@ -80,7 +86,7 @@ def list_users(invocation: Invocation) -> None:
             each.get("email"),
             each.get("name"),
             "yes" if each.get("admin") else "",
-            "" if each.get("active", True) else "no",
+            "yes" if each.get("active", True) else "no",
         )
         for each in found
     ]

@@ -21,6 +21,7 @@ from highroad.client.problems import Json
 from highroad.errors import NotFound
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NEARLY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")  # a name with a wrong character, not a pasted secret
 
 
 class NoSuchVariable(NotFound):
@@ -53,9 +54,13 @@ def list_variables(invocation: Invocation, scope: str | None) -> None:
     path, params = _where(invocation, scope)
     with invocation.client() as client:
         found = client.get(path, **params)
+        whole = scope is None and not invocation.output.json
+        placement = client.get(invocation.target.placement_path) if whole else {}
     invocation.output.document(found)
     rows = [(each["name"], each.get("scope"), _shown(each.get("value"))) for each in found.get("items") or []]
     invocation.output.table(("NAME", "FROM", "VALUE"), rows, empty="No variables: highroad config set NAME=value")
+    if placement.get("configuration") == "earlier":
+        invocation.output.note("What runs has earlier values, as after a rollback. Roll these out: highroad restart")
 
 
 @command("get", needs="service")
@@ -83,6 +88,12 @@ def set_variables(
     wanted: dict[str, str] = {}
     for number, each in enumerate(assignments, start=1):
         name, equals, value = each.partition("=")
+        if equals and value.strip("=") and _NEARLY.fullmatch(name) and not _NAME.fullmatch(name):
+            better = re.sub(r"\W", "_", name).upper()
+            raise Usage(
+                f"{name} cannot be the name of a variable: letters, digits and _ only, no digit first.",
+                next_step=f"Call it {better}, for example: highroad config set {better}=...",
+            )
         if not equals or not _NAME.fullmatch(name):
             # The argument is not repeated: it may be a secret that was pasted without its name.
             raise Usage(

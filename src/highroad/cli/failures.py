@@ -87,7 +87,8 @@ def as_document(error: HighroadError) -> Json:
     return {
         "type": f"{_TYPES}{error.code}",
         "title": headline(error),
-        "status": error.status,
+        # No answer of HTTP stands behind an operation that came to a bad end, or behind Ctrl-C.
+        **({} if isinstance(error, OperationFailed | Detached) else {"status": error.status}),
         "code": error.code,
         "detail": error.detail,
         "next_step": error.next_step,

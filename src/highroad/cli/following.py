@@ -18,16 +18,25 @@ from highroad.client.problems import Json
 if TYPE_CHECKING:
     from highroad.client.api import Client
 
+_REMARK = " !  "  # how a log line begins that says what went wrong
+
 
 def watch_run(invocation: Invocation, client: Client, run: Json) -> int:
-    """Follow a run with its deployments; prints the live addresses, or raises `OperationFailed`."""
+    """Follow a run with its deployments; prints the live addresses.
+
+    Raises `OperationFailed` when the run or any of its deployments did not succeed: nobody who waits for an exit code
+    cares at which of the two it went wrong."""
     name = f"Run {run.get('number') or run['id']}"
     run = _to_end(invocation, client, f"/runs/{run['id']}/log", run, name=name)
     deployments = [client.get(f"/deployments/{each}") for each in run.get("deployments") or []]
-    invocation.output.document({**run, "urls": [each["url"] for each in deployments if each.get("url")]})
+    good = [each for each in deployments if each.get("state") == "succeeded"]
+    bad = [each for each in deployments if each.get("state") != "succeeded"]
+    invocation.output.document({**run, "urls": [each["url"] for each in good if each.get("url")]})
     _require_success(run, name)
-    for each in deployments:
+    for each in (*good, *bad[1:]):
         say_outcome(invocation, each)
+    if bad:
+        _require_success(bad[0], _name(bad[0]), see=handle(invocation, bad[0]))
     if not deployments:
         invocation.output.say(f"{name} succeeded; no environment deploys this branch.")
     return 0
@@ -39,9 +48,17 @@ def watch_deployment(invocation: Invocation, client: Client, deployment: Json, *
     final = _to_end(invocation, client, f"/deployments/{deployment['id']}/log", deployment, name=name)
     if document:
         invocation.output.document(final)
-    _require_success(final, name)
+    _require_success(final, name, see=handle(invocation, final))
     say_outcome(invocation, final)
     return final
+
+
+def handle(invocation: Invocation, deployment: Json) -> str:
+    """What `highroad show` and `cancel` call a deployment: `d9` where that is enough, else its id."""
+    target = invocation.target_or_none
+    here = target and (target.project, target.service, target.environment)
+    there = tuple(deployment.get(key) for key in ("project", "service", "environment"))
+    return f"d{deployment['number']}" if here == there and deployment.get("number") else str(deployment["id"])
 
 
 def say_outcome(invocation: Invocation, deployment: Json) -> None:
@@ -80,12 +97,32 @@ def watch_lines(
 
 
 def _to_end(invocation: Invocation, client: Client, path: str, resource: Json, *, name: str) -> Json:
-    def show(line: Json) -> None:
-        invocation.output.log_line(str(line.get("task") or "highroad"), str(line.get("text", "")))
+    held: list[Json] = []
 
-    come_back = f"highroad show {resource['id']} --follow"
+    def say(lines: list[Json]) -> None:
+        for each in lines:
+            invocation.output.log_line(str(each.get("task") or "highroad"), str(each.get("text", "")))
+
+    def show(line: Json) -> None:
+        # How it ended stands at the end of the log, too; it is not said twice.
+        if str(line.get("text", "")).startswith(_REMARK):
+            held.append(line)
+        else:
+            say([*held, line])
+            held.clear()
+
+    seen = handle(invocation, resource) if path.startswith("/deployments/") else str(resource["id"])
+    come_back = f"highroad show {seen} --follow"
     final = watch_lines(invocation, client, path, name=name, come_back=come_back, show=show)
-    return final or client.get(path.removesuffix("/log"))
+    final = final or client.get(path.removesuffix("/log"))
+    endings = [str(each.get(key) or "") for each in (final, *_deployed(final)) for key in ("reason", "next_step")]
+    say([each for each in held if not any(text and text in str(each["text"]) for text in endings)])
+    return final
+
+
+def _deployed(run: Json) -> list[Json]:
+    found = run.get("deployed")
+    return found if isinstance(found, list) else []
 
 
 def _say_gap(invocation: Invocation, progress: Progress, why: str) -> None:
@@ -106,14 +143,14 @@ def _name(deployment: Json) -> str:
     return f"{word} {number} to {deployment.get('environment', '?')}" if word == "Deployment" else f"{word} {number}"
 
 
-def _require_success(resource: Json, name: str) -> None:
+def _require_success(resource: Json, name: str, *, see: str = "") -> None:
     state = str(resource.get("state"))
     if state == "succeeded":
         return
     raise OperationFailed(
         f"{name} {state if state in ('failed', 'superseded') else 'was ' + state}",
         str(resource.get("reason") or "No reason was recorded."),
-        next_step=str(resource.get("next_step") or f"See what it did: highroad show {resource['id']} --log"),
+        next_step=str(resource.get("next_step") or f"See what it did: highroad show {see or resource['id']} --log"),
     )
 
 

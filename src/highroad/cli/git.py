@@ -62,16 +62,36 @@ class Repository:
         return self.ask("config", "--local", "--get", f"remote.{name}.url")
 
     def remembered(self) -> dict[str, str]:
-        """The local settings `highroad.*`, without that prefix."""
-        return dict(
-            line.removeprefix("highroad.").split(" ", 1)
-            for line in self.ask("config", "--local", "--get-regexp", r"^highroad\.").splitlines()
-            if " " in line
-        )
+        """What `remember` stored for the nearest directory around this one.
 
-    def remember(self, **settings: str) -> None:
-        for name, value in settings.items():
-            self.run("config", "--local", f"highroad.{name}", value)
+        Where nothing was, it is what all services of the repository have in common: everything, if there is one."""
+        kept = self._kept()
+        directory = self.subdirectory
+        while directory and directory not in kept:
+            directory = directory.rpartition("/")[0]
+        if directory in kept:
+            return kept[directory]
+        first, *others = kept.values() or [{}]
+        return {name: value for name, value in first.items() if all(each.get(name) == value for each in others)}
+
+    def services(self) -> list[str]:
+        """The names of all services that are connected in this repository."""
+        return sorted({each["service"] for each in self._kept().values() if each.get("service")})
+
+    def remember(self, path: str, **settings: str) -> None:
+        """Store settings for the directory `path` of the work tree; `""` is its root."""
+        for name, value in {**settings, "path": path}.items():
+            self.run("config", "--local", f"highroad.{path}.{name}" if path else f"highroad.{name}", value)
+
+    def _kept(self) -> dict[str, dict[str, str]]:
+        """The local settings `highroad.NAME` and `highroad.DIRECTORY.NAME`, by directory."""
+        kept: dict[str, dict[str, str]] = {}
+        for entry in self.ask("config", "--local", "-z", "--get-regexp", r"^highroad\.").split("\0"):
+            key, newline, value = entry.partition("\n")
+            if newline:
+                path, _, name = key.removeprefix("highroad.").rpartition(".")
+                kept.setdefault(path, {})[name] = value
+        return {settings.get("path", path): settings for path, settings in kept.items()}
 
 
 def here(directory: Path | None = None) -> Repository:

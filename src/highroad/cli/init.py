@@ -63,7 +63,7 @@ def init(invocation: Invocation, branch: str | None, path: str | None, remote: s
     output = invocation.output
     with invocation.client() as client:
         wish = _wish(invocation, repository, branch, path, remote)
-        _require_free_remote(repository, wish.remote, client.url)
+        _require_free_remote(repository, wish, client.url)
         workload = detect_here(client, repository, wish.path)
         say_workload(output, workload)
         created, environment, service = _make(client, wish)
@@ -117,11 +117,12 @@ def _wish(
     return Wish(Target(project, service, environment), deployed, path, remote)
 
 
-def _require_free_remote(repository: git.Repository, remote: str, url: str) -> None:
-    """Refuse early when the remote leads to another place than this installation."""
-    present = repository.remote(remote)
-    if present and not present.startswith(f"{url}/git/"):
-        raise _remote_taken(remote, present)
+def _require_free_remote(repository: git.Repository, wish: Wish, url: str) -> None:
+    """Refuse early, before anything is made, when the remote leads to another place than this service."""
+    present = repository.remote(wish.remote)
+    mine = f"/git/{wish.target.project}/{wish.target.service}.git"
+    if present and not (present.startswith(f"{url}/git/") and present.endswith(mine)):
+        raise _remote_taken(wish, present)
 
 
 def _make(client: Client, wish: Wish) -> tuple[list[str], Json, Json]:
@@ -172,7 +173,7 @@ def _connect(repository: git.Repository, wish: Wish, git_url: str, url: str) -> 
     if not present:
         repository.run("remote", "add", wish.remote, git_url)
     elif present != git_url:
-        raise _remote_taken(wish.remote, present)
+        raise _remote_taken(wish, present)
     section = f"credential.{url}"
     # The empty value drops helpers configured elsewhere: none of them should store this token a second time.
     repository.run("config", "--local", "--replace-all", f"{section}.helper", "")
@@ -180,7 +181,12 @@ def _connect(repository: git.Repository, wish: Wish, git_url: str, url: str) -> 
     repository.run("config", "--local", f"{section}.useHttpPath", "true")
     target = wish.target
     repository.remember(
-        url=url, project=target.project, service=target.service, environment=target.environment, path=wish.path
+        wish.path,
+        url=url,
+        project=target.project,
+        service=target.service,
+        environment=target.environment,
+        remote=wish.remote,
     )
 
 
@@ -198,10 +204,12 @@ def _executable() -> str:
     return f"{shlex.quote(sys.executable)} -m highroad.cli.main"
 
 
-def _remote_taken(remote: str, present: str) -> RemoteTaken:
+def _remote_taken(wish: Wish, present: str) -> RemoteTaken:
+    another = wish.target.service if wish.target.service != wish.remote else f"highroad-{wish.target.service}"
     return RemoteTaken(
-        f"The remote {remote!r} of this repository points at {present}.",
-        next_step=f"Remove it with `git remote remove {remote}`, or choose another: highroad init --remote NAME",
+        f"The remote {wish.remote!r} of this repository points at {present}. Every service has a remote of its own.",
+        next_step=f"Give this one another name: highroad init --remote {another} "
+        f"(or remove the old one: git remote remove {wish.remote})",
     )
 
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from highroad.cli import git
 from highroad.cli.failures import NoTarget
+from highroad.cli.operator_token import local_installation
 from highroad.cli.output import Output
 from highroad.client.address import normal_url
 from highroad.client.credentials import Credentials, NotSignedIn, token_from_environment
@@ -86,8 +87,12 @@ class Invocation:
         """The installation meant. Raises `NotSignedIn` when none is known."""
         given = self._url or self.environ.get("HIGHROAD_URL") or self.remembered.get("url") or self.credentials.current
         if not given:
+            here = local_installation(self.environ)
+            given = here.url if here else ""
+        if not given:
             raise NotSignedIn(
-                "No installation is known on this machine.", next_step="highroad login http://localhost:8080"
+                "No installation is known on this machine.",
+                next_step="Start one here with highroad up, or sign in to another: highroad login URL",
             )
         return normal_url(given)
 
@@ -149,11 +154,23 @@ class Invocation:
         """The service and environment meant. Raises `NoTarget`."""
         service, project = self.given_service, self.given_project
         if not project or not service:
+            several = self.repository.services() if self.repository else []
+            if len(several) > 1:
+                raise NoTarget(
+                    f"This repository holds several services: {', '.join(several)}.",
+                    next_step=f"Go into the directory of one, or name it: -s {several[0]}",
+                )
             raise NoTarget(
                 "This directory is not connected to a service, and none was named.",
                 next_step="Run highroad init in your repository, or add -p PROJECT -s SERVICE.",
             )
         return Target(project, service, self.environment)
+
+    @property
+    def push_command(self) -> str:
+        """How to push what is checked out here."""
+        branch = self.repository.branch() if self.repository else ""
+        return f"git push {self._from_repository('remote') or 'highroad'} {branch or 'main'}"
 
     @property
     def target_or_none(self) -> Target | None:

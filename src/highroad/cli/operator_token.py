@@ -15,7 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from highroad.client.address import BadUrl, is_loopback, normal_url
-from highroad.settings import data_directory
+from highroad.errors import HighroadError
+from highroad.settings import data_directory, load
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -37,6 +38,26 @@ def operator_of(url: str | None, environ: Mapping[str, str]) -> Operator | None:
             continue  # absent, not ours to read, or half of another version: then there is simply no short way in
         if url is None or _same(url, operator.url):
             return operator
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalInstallation:
+    """An installation whose data is on this machine, running or not."""
+
+    url: str
+    data: Path
+
+
+def local_installation(environ: Mapping[str, str]) -> LocalInstallation | None:
+    """The installation in the data directory of this person, if there is one."""
+    for file in _files(environ):
+        data = file.parent.parent
+        if (data / "settings.json").is_file():
+            try:
+                return LocalInstallation(load(data, {}).url, data)
+            except HighroadError:
+                continue  # another version's; `highroad up` says what is wrong with it
     return None
 
 

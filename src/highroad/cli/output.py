@@ -149,6 +149,12 @@ def ago(instant: object, *, now: datetime | None = None) -> str:
     return f"{seconds} s ago"
 
 
+def person(author: object) -> str:
+    """The name out of Git's `Name <address>`."""
+    text = str(author or "")
+    return text.partition(" <")[0] or text
+
+
 def duration(seconds: object) -> str:
     """`0.42 s`, `1 min 5 s`; an empty string when unknown."""
     if not isinstance(seconds, int | float):

@@ -5,6 +5,7 @@ Used by `boundary`, by shell completion and by the generator of the command refe
 
 from __future__ import annotations
 
+import difflib
 import importlib
 
 import click
@@ -26,6 +27,15 @@ class Root(click.Group):
         made = getattr(importlib.import_module(f"highroad.cli.{entry.module}"), entry.attribute)
         assert isinstance(made, click.Command)
         return made
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in table.ENTRIES and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            raise click.UsageError(f"There is no command {args[0]!r}.{meant}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click names it
         formatter.write(table.full_help())

@@ -8,12 +8,13 @@ import click
 
 from highroad.cli.command import command, completed_by
 from highroad.cli.failures import OperationFailed, Usage
-from highroad.cli.following import watch_deployment, watch_run
+from highroad.cli.following import handle, watch_deployment, watch_run
 from highroad.cli.invocation import Invocation
-from highroad.cli.output import ago
+from highroad.cli.output import ago, person
 from highroad.client.problems import Json
 
 if TYPE_CHECKING:
+    from highroad.cli.git import Repository
     from highroad.client.api import Client
 
 _SIGNS = {"start": "+", "stop": "-", "keep": "=", "build": "*", "configure": "~", "route": "~"}
@@ -47,6 +48,8 @@ def deploy(invocation: Invocation, branch: str | None, commit: str | None, detac
 @command("plan", needs="service")
 def plan(invocation: Invocation) -> int:
     """Show what was detected in this directory, why, and what deploying it would change. Changes nothing."""
+    if invocation.target_or_none is None and invocation.repository is not None and not invocation.remembered:
+        return _plan_unconnected(invocation, invocation.repository)
     target = invocation.target
     with invocation.client() as client:
         body: dict[str, object] = {"kind": "deploy"}
@@ -62,6 +65,18 @@ def plan(invocation: Invocation) -> int:
             "; ".join(str(problem.get("detail")) for problem in problems),
             next_step=str(first.get("next_step") or "Mend it, then plan again: highroad plan"),
         )
+    return 0
+
+
+def _plan_unconnected(invocation: Invocation, repository: Repository) -> int:
+    """What this directory would be, before anything knows of it."""
+    from highroad.cli.detection import detect_here, reasons_of, say_workload
+
+    with invocation.client() as client:
+        workload = detect_here(client, repository, repository.subdirectory)
+    invocation.output.document({"connected": False, "reasons": reasons_of(workload), "next": "highroad init"})
+    say_workload(invocation.output, workload)
+    invocation.output.say("This directory is not connected to a service. Next: highroad init")
     return 0
 
 
@@ -140,13 +155,13 @@ def releases(invocation: Invocation, limit: int) -> None:
             str(each.get("commit") or "")[:10],
             ", ".join(each.get("current_in") or []),
             ago(each.get("created_at")),
-            each.get("author"),
+            person(each.get("author")),
             str(each.get("message") or "").partition("\n")[0],
         )
         for each in found
     ]
     headers = ("RELEASE", "COMMIT", "CURRENT IN", "MADE", "BY", "MESSAGE")
-    invocation.output.table(headers, rows, empty="No release yet: git push highroad main")
+    invocation.output.table(headers, rows, empty=f"No release yet: {invocation.push_command}")
 
 
 def _change(invocation: Invocation, body: dict[str, object], *, detach: bool) -> int:
@@ -154,7 +169,7 @@ def _change(invocation: Invocation, body: dict[str, object], *, detach: bool) ->
         deployment = client.post(f"{invocation.target.placement_path}/deployments", body)
         if detach:
             invocation.output.document(deployment)
-            invocation.output.say(f"It goes on. Follow it: highroad show {deployment['id']} --follow")
+            invocation.output.say(f"It goes on. Follow it: highroad show {handle(invocation, deployment)} --follow")
         else:
             watch_deployment(invocation, client, deployment)
     return 0

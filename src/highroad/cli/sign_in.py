@@ -45,6 +45,13 @@ def login(invocation: Invocation, url: str | None, with_token: bool, email: str 
         raise Usage("--token and --email exclude each other.", next_step="Give one of them.")
     operator = None if with_token or email else operator_of(normal_url(url) if url else None, invocation.environ)
     address = normal_url(url) if url else operator.url if operator else invocation.url
+    before = invocation.credentials.find(address)
+    if before and not with_token and not email and (me := _still_good(before)):
+        invocation.credentials.keep(before)
+        invocation.output.document({"url": address, "actor": me})
+        invocation.output.say(f"You are signed in to {address} as {me.get('email') or me.get('name')} already.")
+        invocation.output.say("To sign in as somebody else: highroad logout first.")
+        return
     if is_plain_and_remote(address):
         invocation.output.note(f"Warning: {address} is not encrypted; others on the way can read your token.")
     with Client(address) as client:
@@ -63,6 +70,8 @@ def login(invocation: Invocation, url: str | None, with_token: bool, email: str 
         address, token, email=str(me.get("email") or ""), token_id=str((me.get("token") or {}).get("id", ""))
     )
     invocation.credentials.keep(kept)
+    if before and before.token != token:
+        _revoke_replaced(before)
     invocation.output.document({"url": address, "actor": me})
     who = me.get("email") or me.get("name")
     invocation.output.say(f"Signed in to {address} as {who}. Next, in a repository: highroad init")
@@ -103,6 +112,32 @@ def whoami(invocation: Invocation) -> None:
     invocation.output.say(f"{me.get('email') or me.get('name')}{role} at {invocation.url}")
     scopes = ", ".join(token.get("scopes") or [])
     invocation.output.say(f"  token {token.get('name')} ({scopes}), expires {token.get('expires_at') or 'never'}")
+
+
+def _still_good(known: Installation) -> Json | None:
+    """Who the stored token stands for; None when it is refused, so that another one is needed."""
+    from highroad.client.api import Client
+
+    try:
+        with Client(known.url, known.token) as client:
+            return client.get("/me")
+    except ApiProblem as problem:
+        if problem.answered in (401, 403):
+            return None
+        raise
+
+
+def _revoke_replaced(known: Installation) -> None:
+    """Nobody uses the token any more that an earlier login made for this machine; one that was pasted has its owner."""
+    from highroad.client.api import Client, path_of
+
+    try:
+        with Client(known.url, known.token) as client:
+            token = client.get("/me").get("token") or {}
+            if token.get("name") == _name():
+                client.delete(path_of("tokens", str(token["id"])))
+    except (ApiProblem, Unreachable):
+        return  # refused already, or it expires by itself: the new sign-in is what was asked for
 
 
 def _name() -> str:

@@ -51,6 +51,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("logs", "Show or follow what the instances print", "watch", "logs"),
             Entry("runs", "List the pipeline runs of the service", "history", "runs"),
             Entry("show", "Show or follow a run or a deployment", "history", "show"),
+            Entry("deployments", "List the deployments of the service", "history", "deployments"),
             Entry("tests", "Show the test results of a run", "history", "tests"),
             Entry("cancel", "Cancel a run, a deployment or a command", "history", "cancel"),
             Entry("events", "Show or follow what happened", "watch", "events"),
@@ -81,12 +82,8 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     ),
 )
 
-# Run by Highroad itself. `git-credential` never gets here: `main` answers it before click is loaded.
-HIDDEN: tuple[Entry, ...] = (Entry("serve", "Run the control plane", "server", "serve"),)
-
-ENTRIES: dict[str, Entry] = {
-    entry.name: entry for entries in (*(entries for _, entries in GROUPS), HIDDEN) for entry in entries
-}
+# `git-credential` is not here: `main` answers it before click is loaded.
+ENTRIES: dict[str, Entry] = {entry.name: entry for _, entries in GROUPS for entry in entries}
 
 EXIT_CODES = """\
 Exit codes:

@@ -10,21 +10,72 @@ from typing import TYPE_CHECKING
 import click
 
 from highroad.cli.command import command, completed_by
-from highroad.cli.failures import Detached, OperationFailed
+from highroad.cli.failures import UNREACHABLE, Detached, OperationFailed
+from highroad.cli.following import handle
+from highroad.cli.happening import moment, sentence
 from highroad.cli.history import say_runs
 from highroad.cli.invocation import Invocation, Target
-from highroad.cli.output import ago, clean
-from highroad.client.problems import Json
+from highroad.cli.operator_token import local_installation
+from highroad.cli.output import ago
+from highroad.client.address import normal_url
+from highroad.client.credentials import NotSignedIn
+from highroad.client.problems import Json, NothingAnswers
+from highroad.errors import NotFound
 
 if TYPE_CHECKING:
     from highroad.client.api import Client
 
 
+class NoSuchProcess(NotFound):
+    code = "no-such-process"
+    title = "There is no such process"
+
+
 @command("status", needs="service")
-def status(invocation: Invocation) -> None:
-    """Show the installation, and where the service of this repository runs: instances, addresses, last runs."""
+def status(invocation: Invocation) -> int:
+    """Show the installation, and where the service of this repository runs: instances, addresses, last runs.
+
+    Without a sign-in it shows the installation alone."""
+    try:
+        client = invocation.client()
+    except NotSignedIn as error:
+        return _status_of_installation(invocation, error.next_step)
+    try:
+        return _status(invocation, client)
+    except NothingAnswers:
+        here = local_installation(invocation.environ)
+        if here is None or normal_url(here.url) != invocation.url:
+            raise
+        return _say_stopped(invocation, here.url)
+
+
+def _status_of_installation(invocation: Invocation, next_step: str) -> int:
+    """What everybody may know; `next_step` is the way in."""
+    from highroad.client.api import Client
+
+    try:
+        with Client(invocation.url, attempts=1) as client:
+            system = client.get("/system")
+    except NothingAnswers:
+        here = local_installation(invocation.environ)
+        if here is None or normal_url(here.url) != invocation.url:
+            raise
+        return _say_stopped(invocation, here.url)
+    invocation.output.document({"system": system, "signed_in": False, "next": next_step})
+    _say_system(invocation, system)
+    invocation.output.say(f"You are not signed in. Next: {next_step.removeprefix('Sign in: ')}")
+    return 0
+
+
+def _say_stopped(invocation: Invocation, url: str) -> int:
+    invocation.output.document({"system": {"url": url, "ready": False, "stopped": True}, "next": "highroad up"})
+    invocation.output.say(f"Highroad at {url}: stopped. Start it: highroad up")
+    return UNREACHABLE
+
+
+def _status(invocation: Invocation, client: Client) -> int:
     target = invocation.target_or_none
-    with invocation.client() as client:
+    with client:
         system = client.get("/system")
         found: Json = {"system": system}
         if target is None:
@@ -38,11 +89,12 @@ def status(invocation: Invocation) -> None:
     if target is None:
         names = ", ".join(str(each["name"]) for each in found["projects"])
         invocation.output.say(f"Projects: {names}" if names else "No project yet: highroad init in a repository.")
-        return
+        return 0
     for placement in found["placements"]:
         _say_placement(invocation, target, placement)
     invocation.output.say()
     say_runs(invocation, found["runs"])
+    return 0
 
 
 def _say_system(invocation: Invocation, system: Json) -> None:
@@ -63,6 +115,10 @@ def _say_placement(invocation: Invocation, target: Target, placement: Json) -> N
     output.say(f"\n{where} in {placement.get('environment')}: {output.state(placement.get('state'))}, {version}")
     if placement.get("url"):
         output.say(f"  {output.paint(str(placement['url']), 'bold')}")
+    last = placement.get("last") or {}
+    if last.get("state") == "failed":
+        output.say(f"  {output.paint('Last deployment failed:', 'red')} {last.get('reason')}")
+        output.say(f"  Next: highroad show {handle(invocation, {**placement, **last})}")
     for each in placement.get("processes") or []:
         schedule = (
             f"at {each['schedule']} UTC" if each.get("schedule") else f"{each.get('running')}/{each.get('wanted')}"
@@ -70,7 +126,8 @@ def _say_placement(invocation: Invocation, target: Target, placement: Json) -> N
         output.say(f"  {each.get('name')!s:<12} {schedule:<14} {each.get('command') or ''}".rstrip())
     for each in placement.get("instances") or []:
         why = f"  {each['why']}" if each.get("why") else ""
-        restarts = f", {each['restarts']} restarts" if each.get("restarts") else ""
+        times = each.get("restarts") or 0
+        restarts = f", {times} restart{'' if times == 1 else 's'}" if times else ""
         output.say(
             f"    {each.get('label')!s:<10} {output.state(each.get('state'))} {ago(each.get('since'))}{restarts}{why}"
         )
@@ -87,7 +144,7 @@ def open_(invocation: Invocation, only_print: bool) -> None:
         raise OperationFailed(
             "There is nothing to open",
             f"{invocation.target.service} has no address in {invocation.environment}: nothing listens there.",
-            next_step="Deploy it: git push highroad main",
+            next_step=f"Deploy it: {invocation.push_command}",
         )
     invocation.output.document({"url": url})
     invocation.output.say(url)
@@ -114,6 +171,8 @@ def logs(invocation: Invocation, follow: bool, lines: int, process: str | None) 
     output = invocation.output
     path = f"{invocation.target.placement_path}/logs"
     with invocation.client() as client:
+        if process:
+            _require_process(invocation, client, process)
         if not follow:
             found = client.get(path, tail=lines, process=process)
             output.document(found)
@@ -131,6 +190,15 @@ def logs(invocation: Invocation, follow: bool, lines: int, process: str | None) 
             )
 
 
+def _require_process(invocation: Invocation, client: Client, process: str) -> None:
+    """Nothing would come of a misspelt name, now or ever."""
+    known = [str(each["name"]) for each in client.get(invocation.target.placement_path).get("processes") or []]
+    if known and process.partition(".")[0] not in known:
+        raise NoSuchProcess(
+            f"There is no process {process} ({', '.join(known)}).", next_step=f"highroad logs --process {known[0]}"
+        )
+
+
 def _say_log_line(invocation: Invocation, line: Json) -> None:
     label = str(line.get("label") or line.get("instance") or "app")
     invocation.output.log_line(label, str(line.get("text", "")), at=str(line.get("at") or ""))
@@ -145,7 +213,7 @@ def _say_log_line(invocation: Invocation, line: Json) -> None:
 def events(
     invocation: Invocation, follow: bool, lines: int, kind: str | None, after: str | None, everything: bool
 ) -> None:
-    """Show what happened, as CloudEvents. With --json and -f: JSON Lines."""
+    """Show what happened, one sentence each; with --json as CloudEvents, and with -f too as JSON Lines."""
     project = None if everything else invocation.given_project
     with invocation.client() as client:
         if follow:
@@ -169,9 +237,7 @@ def _follow_events(invocation: Invocation, client: Client, **wanted: str | None)
 
 def _say_event(invocation: Invocation, event: Json) -> None:
     output = invocation.output
-    subject = clean(str(event.get("subject") or ""))
-    kind = clean(str(event.get("type")))
-    output.say(f"{output.paint(clean(str(event.get('time') or '')), 'dim')}  {output.paint(kind, 'cyan')}  {subject}")
+    output.say(f"{output.paint(moment(str(event.get('time') or '')), 'dim')}  {sentence(event)}")
 
 
 def _gap(invocation: Invocation) -> Callable[[str], None]:

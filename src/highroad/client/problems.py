@@ -78,7 +78,9 @@ def from_answer(answered: int, content: bytes, *, url: str, location: str = "") 
     except ValueError:
         document = None
     if isinstance(document, dict) and ("code" in document or "title" in document):
-        return ApiProblem(answered, document)
+        # The server writes for everybody; whoever asked it has an address for it already.
+        next_step = str(document.get("next_step") or "").replace("highroad login URL", f"highroad login {url}")
+        return ApiProblem(answered, {**document, "next_step": next_step} if next_step else document)
     if answered in (502, 503, 504):
         return Unreachable(
             f"The router at {url} answers, but the control plane behind it does not (HTTP {answered}).",

@@ -61,7 +61,7 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._follow_ups: list[Callable[[], None]] = []
-        self._last: list[Callable[[], None]] = []
+        self._last: list[Callable[[], object]] = []
 
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         return self.connection.execute(statement, parameters)

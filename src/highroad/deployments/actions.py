@@ -12,6 +12,7 @@ from highroad.access.permissions import require
 from highroad.db.engine import Transaction
 from highroad.deployments import store
 from highroad.deployments.model import KINDS, Deployment, DeploymentState, Kind
+from highroad.deployments.plan import counts_with, wrong_counts
 from highroad.errors import Conflict, FieldError, Invalid, NotFound
 from highroad.events import model as events
 from highroad.events.log import EventLog, Who
@@ -117,11 +118,29 @@ def ask(
     counts: Mapping[str, int],
     start: Start,
 ) -> Deployment:
-    """`request`, for a person or a token."""
+    """`request`, for a person or a token. Numbers of instances that cannot be had are refused before anything is
+    queued: `BadDeployment`."""
     require(actor, "deployment:write")
+    if kind == "scale":
+        _require_counts(tx, service, environment, counts)
     return request(
         tx, log, actor, service, environment, kind=kind, release=release, counts=counts, run_id=None, start=start
     )
+
+
+def _require_counts(tx: Transaction, service: Service, environment: Environment, asked: Mapping[str, int]) -> None:
+    placement = store.placement(tx, service.id, environment.id)
+    release = pipelines.release(tx, placement.release_id) if placement.release_id else None
+    if release is None:
+        return  # nothing runs, which is refused in words of its own
+    counts = counts_with(placement.counts, asked, release.workload)
+    problems = wrong_counts(release.workload, counts, asked=True)
+    if problems:
+        raise BadDeployment(
+            problems[0].detail,
+            next_step=problems[0].next_step,
+            errors=[FieldError("/counts", problem.detail) for problem in problems],
+        )
 
 
 def _decide(

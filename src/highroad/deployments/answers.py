@@ -8,6 +8,7 @@ from pydantic import Field
 
 from highroad.db.engine import Transaction
 from highroad.deployments import command_store, store
+from highroad.deployments.actions import configuration_of
 from highroad.deployments.model import Deployment, Instance, Placement, Plan
 from highroad.deployments.routes import hosts_of
 from highroad.drivers.contract import Abilities, Observed
@@ -60,6 +61,18 @@ class ReleaseAnswer(ReleaseSummary):
     current_in: list[str]
 
 
+class DeployedAnswer(Answer):
+    """How one deployment stands, in short."""
+
+    id: str
+    number: int
+    kind: str
+    environment: str
+    state: str
+    reason: str
+    next_step: str
+
+
 class RunAnswer(Answer):
     id: str
     number: int
@@ -76,6 +89,9 @@ class RunAnswer(Answer):
     tasks: list[StepAnswer]
     release: int | None = Field(description="The number of the release that it made.")
     deployments: list[str]
+    deployed: list[DeployedAnswer] = Field(
+        description="How its deployments stand: a run that succeeded has tested and released, not yet deployed."
+    )
     created_at: Instant
     started_at: Instant | None
     finished_at: Instant | None
@@ -128,10 +144,15 @@ class PlacementAnswer(Answer):
     environment: str
     mode: str
     state: str = Field(description="empty, live, stopped, degraded or deploying")
-    url: str
+    url: str | None = Field(description="Null when the release neither listens nor is a static site.")
     release: ReleaseSummary | None
     deployment: str | None
     deploying: str | None
+    last: DeployedAnswer | None = Field(description="The newest deployment, which may have failed.")
+    configuration: str = Field(
+        description="current, or earlier when what runs has other values than those set: after a rollback, or when a "
+        "change was not deployed yet."
+    )
     processes: list[ProcessAnswer]
     instances: list[InstanceAnswer]
     domains: list[str]
@@ -185,6 +206,7 @@ def release_answer(tx: Transaction, release: Release) -> ReleaseAnswer:
 
 def run_answer(tx: Transaction, service: Service, run: PipelineRun) -> RunAnswer:
     release = pipelines.release(tx, run.release_id) if run.release_id else None
+    deployed = [_deployed(tx, each) for each in store.deployments_of_run(tx, run.id)]
     return RunAnswer(
         id=run.id,
         number=run.number,
@@ -200,10 +222,25 @@ def run_answer(tx: Transaction, service: Service, run: PipelineRun) -> RunAnswer
         next_step=run.next_step,
         tasks=[StepAnswer.model_validate(each) for each in run.tasks],
         release=release.number if release else None,
-        deployments=[each.id for each in store.deployments_of_run(tx, run.id)],
+        deployments=[each.id for each in deployed],
+        deployed=deployed,
         created_at=run.created_at,
         started_at=run.started_at,
         finished_at=run.finished_at,
+    )
+
+
+def _deployed(tx: Transaction, deployment: Deployment) -> DeployedAnswer:
+    environment = projects.environment_by_id(tx, deployment.environment_id)
+    assert environment is not None, "deployments reference environments"
+    return DeployedAnswer(
+        id=deployment.id,
+        number=deployment.number,
+        kind=deployment.kind,
+        environment=environment.name,
+        state=deployment.state,
+        reason=deployment.reason,
+        next_step=deployment.next_step,
     )
 
 
@@ -254,6 +291,7 @@ def placement_answer(
     hosts = hosts_of(tx, service, environment, settings.domain)
     instances = [_instance(tx, each, observed.get(each.id)) for each in present]
     counts = placement.counts if placement else {}
+    last = next(iter(store.list_deployments(tx, service.id, environment.id, PageRequest(1)).items), None)
     processes = [
         ProcessAnswer(
             name=each.name,
@@ -274,15 +312,27 @@ def placement_answer(
         environment=environment.name,
         mode=environment.mode,
         state=_state(placement, processes),
-        url=url_of(hosts[0], settings),
+        url=url_of(hosts[0], settings) if release is None or _answers(release) else None,
         release=release_summary(release) if release else None,
         deployment=placement.deployment_id if placement else None,
         deploying=placement.active_id if placement else None,
+        last=_deployed(tx, last) if last else None,
+        configuration=_configuration(tx, service, environment, placement),
         processes=processes,
         instances=instances,
         domains=list(hosts[1:]),
         isolation=list(abilities.isolation),
     )
+
+
+def _answers(release: Release) -> bool:
+    """Whether requests to the service's host names lead anywhere."""
+    return release.workload.http is not None or release.workload.static
+
+
+def _configuration(tx: Transaction, service: Service, environment: Environment, placement: Placement | None) -> str:
+    live = store.deployment(tx, placement.deployment_id) if placement and placement.deployment_id else None
+    return "current" if live is None or live.configuration == configuration_of(tx, service, environment) else "earlier"
 
 
 def _runs(observed: Observed | None) -> bool:

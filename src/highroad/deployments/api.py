@@ -27,6 +27,7 @@ from highroad.deployments.answers import (
     release_answer,
 )
 from highroad.deployments.desk import Desk
+from highroad.deployments.instances import largest
 from highroad.deployments.model import Deployment, Kind
 from highroad.deployments.plan import plan_deployment
 from highroad.deployments.streaming import deployment_stream
@@ -209,7 +210,7 @@ def _add_requests(api: APIRouter, desk: Desk) -> None:
             )
             if body.workload is not None:
                 wanted = replace(wanted, title="the working tree")
-        return plan_answer(plan_deployment(current, wanted, desk.driver.abilities()))
+        return plan_answer(plan_deployment(current, wanted, desk.driver.abilities(), largest(settings)))
 
 
 def _add_deployments(api: APIRouter, desk: Desk) -> None:

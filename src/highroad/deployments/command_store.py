@@ -14,6 +14,7 @@ from highroad.db.pages import newest_first
 from highroad.kit.clock import now, parse_rfc3339, rfc3339
 from highroad.kit.ids import new_id
 from highroad.kit.paging import Page, PageRequest
+from highroad.projects import store as projects
 
 CommandState = Literal["running", "finished", "lost", "cancelled"]
 
@@ -98,8 +99,25 @@ def list_commands(tx: Transaction, service_id: str, environment_id: str, request
     return newest_first(tx, select(commands).where(*here), commands.c.id, request, _command)
 
 
-def running_commands(tx: Transaction) -> list[Command]:
-    return [_command(row) for row in tx.execute(select(commands).where(commands.c.state == "running")).mappings()]
+def running_commands(
+    tx: Transaction, service_id: str | None = None, environment_id: str | None = None
+) -> list[Command]:
+    statement = select(commands).where(commands.c.state == "running")
+    if service_id is not None:
+        statement = statement.where(commands.c.service_id == service_id)
+    if environment_id is not None:
+        statement = statement.where(commands.c.environment_id == environment_id)
+    return [_command(row) for row in tx.execute(statement).mappings()]
+
+
+def command_ids(tx: Transaction, service_id: str, environment_id: str) -> list[str]:
+    here = (commands.c.service_id == service_id, commands.c.environment_id == environment_id)
+    return list(tx.execute(select(commands.c.id).where(*here)).scalars())
+
+
+def deleted_places(tx: Transaction) -> set[str]:
+    """Ids of the services and environments that are being deleted: nothing starts there any more."""
+    return {id for _, id in projects.marked_deleted(tx)}
 
 
 def end_command(tx: Transaction, id: str, state: CommandState, **values: Any) -> bool:

@@ -2,16 +2,19 @@
 release, configuration and limits that serve there.
 
 A command runs in a thread of the control plane and ends with it: its row then says `lost`. It is never run twice.
+How it ended is written until the database takes it.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from croniter import croniter
+from croniter import CroniterError, croniter
 
 from highroad.access.model import SYSTEM, Actor
 from highroad.access.permissions import require
@@ -22,12 +25,13 @@ from highroad.deployments.command_store import Command
 from highroad.deployments.instances import specification
 from highroad.deployments.subject import Subject, subject_of
 from highroad.drivers.contract import Driver, InstanceSpec
-from highroad.errors import Conflict, Invalid, NotFound, Permanent, Temporary, TooMany
+from highroad.errors import Conflict, HighroadError, Invalid, NotFound, Permanent, Temporary, TooMany
 from highroad.events import model as events
 from highroad.events.log import Who
 from highroad.events.model import Event
 from highroad.kit.clock import now
 from highroad.pipelines.journal import Journal
+from highroad.projects import store as projects
 from highroad.projects.model import Environment, Service
 from highroad.web.context import Context
 from highroad.workload.model import Process
@@ -37,6 +41,8 @@ MOST_AT_ONCE = 20
 LONGEST_COMMAND = 8 * 1024
 LATE = timedelta(minutes=5)
 """A scheduled run that was missed by more than this, because Highroad was down, is left out."""
+PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between tries to record an end; the last one again and again."""
 logger = logging.getLogger(__name__)
 
 
@@ -89,11 +95,31 @@ class Commands:
         flag.set()
 
     def mark_lost(self) -> None:
-        """At start: what a control plane that died was running is gone with it."""
-        with self._context.db.begin() as tx:
+        """At start, and whenever a command is found running that no thread runs: it is gone with the control plane that
+        died."""
+        with self._lock, self._context.db.begin() as tx:  # the lock: one that is just being started has its thread soon
             for command in command_store.running_commands(tx):
-                if command.id not in self._cancelled:
-                    command_store.end_command(tx, command.id, "lost", why="Highroad was restarted while it ran")
+                service = projects.service_by_id(tx, command.service_id)
+                environment = projects.environment_by_id(tx, command.environment_id)
+                assert service is not None, "commands reference services"
+                assert environment is not None, "commands reference environments"
+                if command.id not in self._cancelled and command_store.end_command(
+                    tx, command.id, "lost", why="Highroad was restarted while it ran"
+                ):
+                    event = _event(events.COMMAND_FINISHED, service, environment, command, exit_code=None, state="lost")
+                    self._context.log.append(tx, event, SYSTEM)
+
+    def end_at(self, service_id: str, environment_id: str) -> bool:
+        """Ask what runs at a place to end, for good; whether something still does."""
+        with self._context.db.read() as tx:
+            running = command_store.running_commands(tx, service_id, environment_id)
+        flags = [self._cancelled.get(command.id) for command in running]
+        for flag in flags:
+            if flag is not None:
+                flag.set()
+        if None in flags:
+            self.mark_lost()
+        return bool(running)
 
     def _start(
         self, who: Who, service: Service, environment: Environment, process: Process, *, occasion: str | None
@@ -114,7 +140,12 @@ class Commands:
                 )
                 if command is None:
                     return None
-                self._context.log.append(tx, _event(events.COMMAND_STARTED, subject, command), who)
+                # After the insertion: a deletion waits for that, or was before it and is seen.
+                if {service.id, environment.id} & command_store.deleted_places(tx):
+                    raise NothingDeployed(
+                        f"{service.name} in {environment.name} is being deleted.", next_step="highroad services"
+                    )
+                self._context.log.append(tx, _event(events.COMMAND_STARTED, service, environment, command), who)
             flag = self._cancelled[command.id] = threading.Event()
         work = threading.Thread(target=self._work, args=(command, spec, subject, flag, who), daemon=True)
         work.start()
@@ -136,10 +167,17 @@ class Commands:
         try:
             exit_code, why = self._run(command, spec, flag)
             state: command_store.CommandState = "cancelled" if flag.is_set() else "finished"
-            with self._context.db.begin() as tx:
-                command_store.end_command(tx, command.id, state, exit_code=exit_code, why=why)
-                event = _event(events.COMMAND_FINISHED, subject, command, exit_code=exit_code, state=state)
-                self._context.log.append(tx, event, who)
+            custom: dict[str, object] = {"exit_code": exit_code, "state": state}
+            event = _event(events.COMMAND_FINISHED, subject.service, subject.environment, command, **custom)
+            for pause in itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])):
+                try:
+                    with self._context.db.begin() as tx:
+                        if command_store.end_command(tx, command.id, state, exit_code=exit_code, why=why):
+                            self._context.log.append(tx, event, who)
+                    return
+                except Temporary as error:
+                    logger.warning("the end of %s is not recorded yet: %s", command.id, error)
+                    time.sleep(pause)
         finally:
             self._cancelled.pop(command.id, None)  # whatever happened, its place is free again
 
@@ -166,27 +204,40 @@ class Scheduler:
     def look(self, instant: datetime) -> None:
         """Start what is due in the minutes since the last look, none more than five minutes late."""
         minute = instant.replace(second=0, microsecond=0)
+        if minute < self._looked - LATE:  # the clock was set back: the minutes that come again have their runs, too
+            self._looked = minute - LATE
         since = max(self._looked, minute - LATE)
         if minute <= since:
             return
+        unfinished = False
         for service, environment, process, live_since in self._scheduled():
             assert process.schedule is not None, "only scheduled processes are listed"
-            due = due_between(process.schedule, since, minute)
-            if due is not None and due >= live_since:
-                try:
+            try:
+                due = due_between(process.schedule, since, minute)
+                if due is not None and due >= live_since:
                     self._start(service, environment, process, due)
-                except (NothingDeployed, TooManyCommands) as error:
-                    logger.warning("%s in %s was not started: %s", process.name, environment.name, error)
-        self._looked = minute  # at last: a look that the database cut short is done again
+            except (Temporary, HighroadError, CroniterError) as error:  # one's trouble keeps no other from its minute
+                unfinished = unfinished or isinstance(error, Temporary)
+                where = f"{service.project}/{service.name} in {environment.name}"
+                logger.warning("%s of %s was not started: %s", process.name, where, error)
+        if not unfinished:  # else the look is done again; what was started is not started twice
+            self._looked = minute
 
     def _scheduled(self) -> list[tuple[Service, Environment, Process, datetime]]:
         """Scheduled processes that are deployed, each with the minute since when."""
         found = []
         with self._context.db.read() as tx:
+            deleted = command_store.deleted_places(tx)
             for placement in store.list_placements(tx):
                 if placement.stopped or placement.deployment_id is None:
                     continue
-                subject = subject_of(tx, placement.deployment_id)
+                if {placement.service_id, placement.environment_id} & deleted:
+                    continue
+                try:
+                    subject = subject_of(tx, placement.deployment_id)
+                except NothingDeployed as error:
+                    logger.warning("schedules of %s: %s", placement.deployment_id, error)
+                    continue
                 began = subject.deployment.started_at or subject.deployment.created_at
                 live_since = began.replace(second=0, microsecond=0)
                 for process in subject.release.workload.processes:
@@ -201,13 +252,15 @@ def due_between(schedule: str, since: datetime, until: datetime) -> datetime | N
     return previous if previous > since else None
 
 
-def _event(type: events.EventType, subject: Subject, command: Command, **custom: object) -> Event:
+def _event(
+    type: events.EventType, service: Service, environment: Environment, command: Command, **custom: object
+) -> Event:
     return Event(
         type,
         command.id,
         {"process": command.process},
-        project=subject.service.project,
-        service=subject.service.name,
-        environment=subject.environment.name,
+        project=service.project,
+        service=service.name,
+        environment=environment.name,
         custom=dict(custom),
     )

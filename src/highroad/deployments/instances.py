@@ -126,6 +126,16 @@ def _filler(workload: Workload) -> Callable[[str], str]:
     return lambda text: substitute(text, lookup)
 
 
+def largest(settings: Settings) -> Limits:
+    """The most that a workload may ask for one instance."""
+    return Limits(
+        memory=settings.largest_memory,
+        cpu=settings.largest_cores,
+        processes=settings.largest_processes,
+        disk=settings.largest_disk,
+    )
+
+
 def _limits(limits: Limits, settings: Settings) -> Limits:
     """The installation's limits where the workload says nothing."""
     return replace(

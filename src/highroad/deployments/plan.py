@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from highroad.deployments.model import Change, Instance, Kind, Plan, PlannedInstance, Problem
 from highroad.drivers.contract import Abilities
 from highroad.pipelines.model import Release
-from highroad.workload.model import Process, Workload
+from highroad.workload.model import Limits, Process, Workload
+from highroad.workload.schema import did_you_mean
 
 MOST_INSTANCES = 100
+_MIB = 1024**2
+_SITE = "of the site are served as they are; nothing runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,13 @@ class Wanted:
     hosts: tuple[str, ...]
 
 
-def plan_deployment(now: Now, wanted: Wanted, abilities: Abilities) -> Plan:
-    """The plan; with `problems` it must not be carried out."""
+def plan_deployment(now: Now, wanted: Wanted, abilities: Abilities, largest: Limits) -> Plan:
+    """The plan; with `problems` it must not be carried out. `largest` is what one instance may ask for at most (None:
+    whatever it likes)."""
     if wanted.kind == "stop":
         return _stop(now)
     workload = wanted.workload
-    problems = _problems(wanted, abilities)
+    problems = [*_problems(wanted, abilities), *_excesses(workload, largest), *_cut_off(now, wanted)]
     replace = wanted.kind != "scale"
     start: list[PlannedInstance] = []
     keep: list[str] = []
@@ -73,14 +77,16 @@ def plan_deployment(now: Now, wanted: Wanted, abilities: Abilities) -> Plan:
         if process.schedule is not None
     ]
     directory = wanted.publish if workload.static else None
-    hosts = wanted.hosts if workload.http is not None or directory is not None else ()
+    if directory is not None:
+        changes.append(Change("keep" if wanted.kind not in {"deploy", "rollback"} else "start", "files", _SITE))
+    hosts = wanted.hosts if _answers(wanted) else ()
     changes += _route_changes(now, hosts)
     changes += [Change("resource", each.name, f"{each.type}: needs a provisioner") for each in workload.resources]
     command = workload.release_command if wanted.kind in {"deploy", "configure"} else None
     return Plan(
         summary=_summary(wanted, start, keep, stop),
         changes=tuple(changes),
-        warnings=tuple(abilities.warnings),
+        warnings=(*_unheard(now, wanted), *abilities.warnings),
         problems=tuple(problems),
         release_command=command,
         start=tuple(start),
@@ -122,20 +128,103 @@ def _problems(wanted: Wanted, abilities: Abilities) -> list[Problem]:
         )
         for each in workload.resources
     ]
-    known = {process.name for process in workload.processes}
-    scheduled = {process.name for process in workload.processes if process.schedule is not None}
-    for name in wanted.counts:
-        if name not in known and wanted.kind == "scale":
-            names = ", ".join(sorted(known)) or "none"
-            problems.append(Problem(f"There is no process {name!r} (there are: {names}).", "highroad status"))
-        if name in scheduled and wanted.kind == "scale":
-            problems.append(Problem(f"{name} runs on a schedule and has no instances to scale.", "highroad status"))
-    total = sum(wanted.counts.get(each.name, each.count) for each in workload.processes)
-    if total > MOST_INSTANCES or any(count < 0 for count in wanted.counts.values()):
-        problems.append(Problem(f"{total} instances are wanted.", f"Choose 0 to {MOST_INSTANCES} altogether."))
+    problems += wrong_counts(workload, wanted.counts, asked=wanted.kind == "scale")
     if not workload.processes and wanted.publish is None and workload.image is None:
         problems.append(Problem("The workload has nothing to run.", "Add a Procfile, or `processes` to highroad.yaml."))
     return problems
+
+
+def counts_with(kept: Mapping[str, int], asked: Mapping[str, int], workload: Workload) -> dict[str, int]:
+    """Numbers of instances: those asked for, over those kept for processes that the workload still has."""
+    known = {process.name for process in workload.processes}
+    return {**{name: count for name, count in kept.items() if name in known}, **asked}
+
+
+def wrong_counts(workload: Workload, counts: Mapping[str, int], *, asked: bool) -> list[Problem]:
+    """What is wrong with numbers of instances by process. `asked`: somebody just wrote them, so names count, too."""
+    problems = []
+    known = {process.name: process for process in workload.processes}
+    for name in counts if asked else ():
+        process = known.get(name)
+        if process is None:
+            names = ", ".join(sorted(known)) or "none"
+            near = did_you_mean(name, list(known))
+            problems.append(
+                Problem(f"There is no process {name[:80]!r} (there are: {names}){near or '.'}", "highroad status")
+            )
+        elif process.schedule is not None:
+            problems.append(Problem(f"{name} runs on a schedule and has no instances to scale.", "highroad status"))
+    total = sum(counts.get(each.name, each.count) for each in workload.processes)
+    negative = next((f"{count} instances of {name[:80]}" for name, count in counts.items() if count < 0), None)
+    if total > MOST_INSTANCES or negative:
+        wanted = negative or f"{total} instances altogether"
+        problems.append(
+            Problem(f"{wanted} cannot be had.", f"Choose 0 to {MOST_INSTANCES}, over all processes of the service.")
+        )
+    return problems
+
+
+def _answers(wanted: Wanted) -> bool:
+    """Whether requests lead anywhere afterwards: to a listening process, or to the files of a static site."""
+    return wanted.workload.http is not None or (wanted.workload.static and wanted.publish is not None)
+
+
+def _cut_off(now: Now, wanted: Wanted) -> list[Problem]:
+    """A push that takes the only thing away that answers was hardly meant: `wbe:` for `web:` in a Procfile."""
+    if wanted.kind != "deploy" or not now.hosts or _answers(wanted):
+        return []
+    near = _near_web(wanted.workload)
+    mend = f"Rename {near!r} to 'web'" if near else "Name the process that listens 'web', or give it `http: true`"
+    return [
+        Problem(
+            f"{_nothing_listens(wanted)} {now.hosts[0]} is served now and would be taken offline.",
+            f"{mend}, and push again. If it is meant: highroad stop, then highroad deploy.",
+        )
+    ]
+
+
+def _unheard(now: Now, wanted: Wanted) -> list[str]:
+    """Nothing will answer, which a service of workers wants; it is told when it is new."""
+    known = now.release is not None and now.release.workload.http is None and not now.release.workload.static
+    near = _near_web(wanted.workload)
+    if wanted.kind not in {"deploy", "rollback"} or _answers(wanted) or not wanted.hosts or (known and not near):
+        return []
+    meant = f" Did you mean `web` instead of `{near}`?" if near else ""
+    return [f"{_nothing_listens(wanted)} Nothing answers at {wanted.hosts[0]}.{meant}"]
+
+
+def _nothing_listens(wanted: Wanted) -> str:
+    named = any(process.name == "web" for process in wanted.workload.processes)
+    return "No process listens." if named else "There is no process named `web`."
+
+
+def _near_web(workload: Workload) -> str:
+    """The name of a process that looks like a mistyped `web`."""
+    standing = [process.name for process in workload.processes if process.schedule is None]
+    return next((name for name in standing if name != "web" and did_you_mean(name, ["web"])), "")
+
+
+def _excesses(workload: Workload, largest: Limits) -> list[Problem]:
+    """Limits above what this installation grants, each with the setting that says so."""
+    problems = []
+    for process in workload.processes:
+        asked = process.limits
+        for name, unit, wish, most in (
+            ("memory", " MiB", _in_mib(asked.memory), _in_mib(largest.memory)),
+            ("disk", " MiB", _in_mib(asked.disk), _in_mib(largest.disk)),
+            ("processes", "", asked.processes, largest.processes),
+            ("cpu", " cores", asked.cpu, largest.cpu),
+        ):
+            if wish is not None and most is not None and not wish <= most:  # NaN is more than any
+                asks = f"{process.name} asks for {wish:.10g}{unit} ({name})"
+                detail = f"{asks}; an instance gets {most:.10g}{unit} at most."
+                step = f"Lower the limit, or have the operator raise the setting largest_{name}."
+                problems.append(Problem(detail, step))
+    return problems
+
+
+def _in_mib(size: int | None) -> float | None:
+    return None if size is None else size / _MIB
 
 
 def _release_changes(now: Now, wanted: Wanted) -> list[Change]:
@@ -178,6 +267,8 @@ def _route_changes(now: Now, hosts: tuple[str, ...]) -> list[Change]:
 
 def _summary(wanted: Wanted, start: list[PlannedInstance], keep: list[str], stop: list[str]) -> str:
     verb = {"deploy": "Deploy", "rollback": "Roll back to", "restart": "Restart", "start": "Start", "scale": "Scale"}
+    if wanted.workload.static and not (start or keep or stop):
+        return f"{verb.get(wanted.kind, 'Configure')} {wanted.title}: serve files"
     parts = [f"start {len(start)}"] if start else []
     parts += [f"keep {len(keep)}"] if keep else []
     parts += [f"stop {len(stop)}"] if stop else []

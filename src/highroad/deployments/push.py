@@ -80,7 +80,7 @@ class PushGate:
         repository = self._repository_of(found.id)
         if not repository.exists():
             repository.create()
-        return Opened(repository, found.id, actor)
+        return Opened(repository, found.id, actor, whose=actor.id)
 
     def record(self, service_id: str, actor: Actor, updates: Sequence[RefUpdate]) -> tuple[list[str], list[str]]:
         """Record what git accepted. Returns lines to show at once, and the runs to follow."""

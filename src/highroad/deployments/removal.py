@@ -14,7 +14,7 @@ from typing import get_args
 from highroad.access.model import Actor
 from highroad.access.permissions import require
 from highroad.db.engine import Transaction
-from highroad.deployments import actions, store
+from highroad.deployments import actions, command_store, store
 from highroad.deployments.instances import stream_of
 from highroad.deployments.model import Placement
 from highroad.drivers.contract import Driver
@@ -42,12 +42,12 @@ def delete_service(
     tx: Transaction, log: EventLog, actor: Actor, service: Service, start: Callable[[str, str], None]
 ) -> None:
     require(actor, "service:write")
+    _mark(tx, "service", service.id, start)
     _stop_work(tx, log, actor, [service], None)
     event = Event(
         events.REPOSITORY_DELETED, service.id, {"name": service.name}, project=service.project, service=service.name
     )
     log.append(tx, event, actor)
-    _mark(tx, "service", service.id, start)
 
 
 def delete_environment(
@@ -55,6 +55,7 @@ def delete_environment(
 ) -> None:
     require(actor, "environment:write")
     services = projects.list_services(tx, environment.project_id)
+    _mark(tx, "environment", environment.id, start)
     _stop_work(tx, log, actor, services, environment)
     content = {"name": environment.name}
     event = Event(
@@ -65,19 +66,20 @@ def delete_environment(
         environment=environment.name,
     )
     log.append(tx, event, actor)
-    _mark(tx, "environment", environment.id, start)
 
 
 def delete_project(
     tx: Transaction, log: EventLog, actor: Actor, project: Project, start: Callable[[str, str], None]
 ) -> None:
     require(actor, "project:write")
-    _stop_work(tx, log, actor, projects.list_services(tx, project.id), None)
-    log.append(tx, Event(events.PROJECT_DELETED, project.id, {"name": project.name}, project=project.name), actor)
+    services = projects.list_services(tx, project.id)
     _mark(tx, "project", project.id, start)
+    _stop_work(tx, log, actor, services, None)
+    log.append(tx, Event(events.PROJECT_DELETED, project.id, {"name": project.name}, project=project.name), actor)
 
 
 def _mark(tx: Transaction, kind: Deletable, id: str, start: Callable[[str, str], None]) -> None:
+    """First of all: whoever queues work there locks the service's row before those of the work, and so does this."""
     projects.mark_deleted(tx, kind, id)
     tx.after_commit(lambda: start(WORKFLOW, f"{kind}-{id}"))
 
@@ -107,7 +109,8 @@ def _stop_work(
 
 
 class Remover:
-    """The workflow function; its subject is `kind-id`."""
+    """The workflow function; its subject is `kind-id`. `end_commands` asks the commands at a place (ids of service and
+    environment) to end, and says whether one still runs."""
 
     def __init__(
         self,
@@ -116,12 +119,14 @@ class Remover:
         driver: Driver,
         repository_of: Callable[[str], Repository],
         apply_routes: Callable[[], None],
+        end_commands: Callable[[str, str], bool],
     ) -> None:
         self._context = context
         self._journal = journal
         self._driver = driver
         self._repository_of = repository_of
         self._apply_routes = apply_routes
+        self._end_commands = end_commands
 
     def __call__(self, run: Run, subject: str) -> None:
         kind, _, id = subject.partition("-")
@@ -136,9 +141,11 @@ class Remover:
         while True:
             run.halt()
             with self._context.db.read() as tx:
-                busy = any(placement.active_id for placement in self._placements(tx, kind, id))
+                places = self._placements(tx, kind, id)
+                busy = any(placement.active_id for placement in places)
                 busy = busy or any(pipelines.runs_in(tx, "running", each) for each in self._services(tx, kind, id))
-            if not busy:
+            commands = [self._end_commands(place.service_id, place.environment_id) for place in places]
+            if not busy and not any(commands):
                 return
             time.sleep(POLL_SECONDS)
 
@@ -161,9 +168,14 @@ class Remover:
             places = self._placements(tx, kind, id)
             services = self._services(tx, kind, id)
             subjects = [
-                each for place in places for each in store.deployment_ids(tx, place.service_id, place.environment_id)
+                each
+                for place in places
+                for ids_of in (store.deployment_ids, command_store.command_ids)
+                for each in ids_of(tx, place.service_id, place.environment_id)
             ]
             subjects += [each for service in services for each in pipelines.run_ids(tx, service)]
+        for subject in subjects:  # before the rows that name them: what dies here begins again and finds them
+            self._journal.forget(subject)
         for place in places:
             self._driver.forget_logs(stream_of(place.service_id, place.environment_id))
         for service in services:
@@ -177,8 +189,6 @@ class Remover:
                 projects.remove_environment(tx, id)
             else:
                 projects.remove_project(tx, id)
-        for subject in subjects:
-            self._journal.forget(subject)
 
     def _placements(self, tx: Transaction, kind: str, id: str) -> list[Placement]:
         if kind == "service":

@@ -10,7 +10,7 @@ from highroad.db.engine import Transaction
 from highroad.deployments import store
 from highroad.deployments.actions import NothingDeployed, configuration_of
 from highroad.deployments.model import Deployment, Instance, Kind, Placement
-from highroad.deployments.plan import Now, Wanted
+from highroad.deployments.plan import Now, Wanted, counts_with
 from highroad.deployments.routes import hosts_of
 from highroad.pipelines import store as pipelines
 from highroad.pipelines.model import Release
@@ -61,7 +61,7 @@ def situation(tx: Transaction, subject: Subject, serving: tuple[Instance, ...], 
         workload=subject.release.workload,
         publish=subject.release.artifact.publish,
         configuration=configuration,
-        counts={**subject.placement.counts, **deployment.counts},
+        counts=counts_with(subject.placement.counts, deployment.counts, subject.release.workload),
         hosts=hosts_of(tx, subject.service, subject.environment, domain),
     )
 
@@ -103,6 +103,6 @@ def preview(
         workload=release.workload,
         publish=release.artifact.publish,
         configuration=configuration,
-        counts={**placement.counts, **counts},
+        counts=counts_with(placement.counts, counts, release.workload),
         hosts=hosts_of(tx, service, environment, domain),
     )

@@ -20,7 +20,7 @@ from typing import TypedDict
 from highroad.db.engine import Transaction
 from highroad.deployments import store
 from highroad.deployments.actions import advance, deployment_event, finish
-from highroad.deployments.instances import Ports, specification
+from highroad.deployments.instances import Ports, largest, specification
 from highroad.deployments.leftovers import left_behind
 from highroad.deployments.model import Before, Deployment, DeploymentState, Instance
 from highroad.deployments.plan import plan_deployment
@@ -28,7 +28,7 @@ from highroad.deployments.routes import all_routes
 from highroad.deployments.subject import Subject, situation, subject_of
 from highroad.deployments.waiting import Unhealthy, Waiting
 from highroad.drivers.contract import Driver
-from highroad.errors import Conflict, HighroadError, Invalid, Permanent, Unavailable
+from highroad.errors import Conflict, HighroadError, Invalid, Permanent, Temporary, Unavailable
 from highroad.events import model as events
 from highroad.events.model import Event
 from highroad.kit.clock import now
@@ -135,6 +135,10 @@ class Deployer:
         for problem in plan.problems:
             raise PlanRefused(problem.detail, next_step=problem.next_step)
         self._say(id, f"-----> {plan.summary}")
+        known = self._driver.abilities().warnings  # about the machine: the same with every deployment
+        for warning in plan.warnings:
+            if warning not in known:
+                self._say(id, f" !     Warning: {warning}")
         return {"command": plan.release_command, "start": fresh, "stop": list(plan.stop)}
 
     def _decide(self, tx: Transaction, subject: Subject) -> Deployment:
@@ -149,7 +153,8 @@ class Deployer:
             tuple(each.id for each in serving),
         )
         present, wanted = situation(tx, subject, serving, self._context.settings.domain)
-        plan = replace(plan_deployment(present, wanted, self._driver.abilities()), before=before)
+        most = largest(self._context.settings)
+        plan = replace(plan_deployment(present, wanted, self._driver.abilities(), most), before=before)
         processes = {process.name: process for process in subject.release.workload.processes}
         taken = store.ports_in_use(tx)
         for planned in () if plan.problems else plan.start:
@@ -200,7 +205,7 @@ class Deployer:
             if ended.exit_code != 0:
                 why = ended.why or f"exit code {ended.exit_code}"
                 raise ReleaseCommandFailed(
-                    f"The release command `{command}` failed: {why}. The old version serves untouched.",
+                    f"The release command `{command}` failed: {why}. {_meanwhile(subject)}",
                     next_step="Its output stands above. Mend it and push again.",
                 )
 
@@ -221,11 +226,11 @@ class Deployer:
             self._refuse_if_cancelled(id)
 
         with self._timed(id, "health"):
-            processes = {process.name: process for process in self._read(id).release.workload.processes}
+            subject = self._read(id)
             with self._db.read() as tx:
                 instances = store.instances_by_id(tx, instance_ids)
-            waiting = Waiting(self._driver, partial(self._say, id), interrupt)
-            waiting.until_healthy(instances, processes)
+            waiting = Waiting(self._driver, partial(self._say, id), interrupt, meanwhile=_meanwhile(subject))
+            waiting.until_healthy(instances, subject.release.workload)
 
     def _switch(self, id: str, prepared: Prepared) -> None:
         """Point the routes at the new instances: first in the database, then in the router, from the database."""
@@ -319,6 +324,14 @@ class Deployer:
             self._say(id, f" !     Deployment {subject.deployment.number} {state}: {reason}")
             if next_step:
                 self._say(id, f" !     {next_step}")
+        if subject.placement.release_id is None:
+            with self._asking:
+                self._routes_owed = True  # its host names say from now on that this failed; nobody waits for that
+        if subject.placement.release_id is None:
+            try:
+                self.apply_routes()  # its page now says that the first deployment failed
+            except (Temporary, Permanent) as error:
+                logger.warning("routes of %s: %s; `sweep` applies them", id, error)
 
     # What steps share
 
@@ -367,7 +380,7 @@ class Deployer:
         """The engine of workflows can remember a step whose rows a power cut took from the database."""
         if len(found) != len(ids):
             raise Unhealthy(
-                "The machine lost what this deployment had written. The old version serves untouched.",
+                "The machine lost what this deployment had written; what served before serves untouched.",
                 next_step="highroad deploy",
             )
 
@@ -387,7 +400,7 @@ class Deployer:
 
     def _refuse_if_cancelled(self, id: str) -> None:
         if self._cancelled(id):
-            raise Cancelled("It was cancelled before traffic moved. The old version serves untouched.", next_step="")
+            raise Cancelled("It was cancelled before traffic moved.", next_step="")
 
     def _say(self, id: str, text: str) -> None:
         self._journal.write(id, "deploy", text)
@@ -421,6 +434,13 @@ class _Asker:
 
     def __init__(self, deployment: Deployment) -> None:
         self.name, self.origin = deployment.actor, deployment.origin
+
+
+def _meanwhile(subject: Subject) -> str:
+    """What serves while this deployment failed."""
+    if subject.placement.deployment_id is None:
+        return "Nothing is serving yet."
+    return "It stays stopped." if subject.placement.stopped else "The old version serves untouched."
 
 
 def _service_event(subject: Subject, first: bool) -> Event:

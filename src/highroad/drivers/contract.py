@@ -116,15 +116,19 @@ class Driver(Protocol):
     def run(
         self, spec: InstanceSpec, emit: Callable[[bytes], None], *, seconds: float, cancelled: Callable[[], bool]
     ) -> Finished:
-        """Run `spec.command` once in the same sandbox and wait; output (both streams) goes to `emit` as it comes."""
+        """Run `spec.command` once in the same sandbox and wait; output (both streams) goes to `emit` as it comes. One
+        that writes more than an installation keeps of a build (`Settings.build_output`) is ended."""
 
     def read_logs(
         self, stream: str, *, cursor: str | None = None, tail: int | None = None, limit: int = 1000
     ) -> LogPage:
         """Lines of a stream after `cursor`, or its last `tail` lines. Never waits."""
 
-    def recover(self, wanted: Sequence[InstanceSpec]) -> None:
-        """Make the engine agree with `wanted` after a crash or reboot: start what is missing, end what is unwanted."""
+    def recover(self, wanted: Callable[[], Sequence[InstanceSpec]]) -> None:
+        """Make the engine agree with `wanted` after a crash or reboot: start what is missing, end what is unwanted.
+
+        `wanted` is asked again before each change, because others start and stop instances meanwhile. What cannot be
+        helped is raised when everything else has been done."""
 
     def forget_logs(self, stream: str) -> None:
         """Delete a stream's lines, when its service is deleted."""

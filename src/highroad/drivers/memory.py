@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from highroad.drivers.contract import (
@@ -22,8 +23,10 @@ from highroad.drivers.contract import (
     Observed,
 )
 from highroad.drivers.errors import BadCursor
+from highroad.drivers.recovery import STOP_GRACE, agree
 from highroad.kit.clock import now
 from highroad.kit.numbers import whole_number
+from highroad.sandbox.run import size
 from highroad.workload.model import Health
 
 _RETRIES = 5
@@ -42,12 +45,15 @@ class Script:
 
 
 class MemoryDriver:
-    """`scripts` by command; a command without one runs, is healthy and says nothing. `kept` lines stay per stream.
+    """`scripts` by command; a command without one runs, is healthy and says nothing. `kept` lines stay per stream;
+    a one-off may write `output_limit` bytes.
 
     `failures` are raised by the next calls of a verb, in order: `failures["start"].append(Temporary("engine away"))`.
     """
 
-    def __init__(self, scripts: Mapping[str, Script] | None = None, *, kept: int = 10_000) -> None:
+    def __init__(
+        self, scripts: Mapping[str, Script] | None = None, *, kept: int = 10_000, output_limit: int = 8 * 1024**2
+    ) -> None:
         self.scripts = dict(scripts or {})
         self.specs: dict[str, InstanceSpec] = {}
         self.failures: defaultdict[str, deque[Exception]] = defaultdict(deque)
@@ -55,6 +61,7 @@ class MemoryDriver:
         self._observed: dict[str, Observed] = {}
         self._lines: defaultdict[str, deque[LogLine]] = defaultdict(lambda: deque(maxlen=kept))
         self._count: defaultdict[str, int] = defaultdict(int)
+        self._output_limit = output_limit
         self._pid = 1000
 
     def abilities(self) -> Abilities:
@@ -103,8 +110,11 @@ class MemoryDriver:
     ) -> Finished:
         self._called("run", spec.id)
         script = self._script(spec)
-        for text in script.says:
-            emit(text.encode() + b"\n")
+        said = b"".join(text.encode() + b"\n" for text in script.says)
+        for line in said[: self._output_limit].splitlines(keepends=True):
+            emit(line)
+        if len(said) > self._output_limit:
+            return Finished(None, f"killed: wrote more than {size(self._output_limit)} of output")
         if cancelled():
             return Finished(None, "killed: cancelled")
         if script.hangs:
@@ -127,14 +137,16 @@ class MemoryDriver:
         dropped = cursor is not None and not first <= offset <= end
         return LogPage(tuple(found), f"1:{start + len(found)}", dropped)
 
-    def recover(self, wanted: Sequence[InstanceSpec]) -> None:
+    def recover(self, wanted: Callable[[], Sequence[InstanceSpec]]) -> None:
         self._called("recover", "")
-        ids = {spec.id for spec in wanted}
-        for each in [each for each in self._observed if each not in ids]:
-            self.forget(each)
-        for spec in wanted:
-            if spec.id not in self._observed:
-                self.start(spec)
+        agree(
+            wanted,
+            list(self._observed),
+            absent=lambda ids: [each for each in ids if each not in self._observed],
+            start=self.start,
+            stop=lambda id: self.stop(id, grace=STOP_GRACE),
+            turn=lambda _id: nullcontext(),
+        )
 
     def forget_logs(self, stream: str) -> None:
         self._lines.pop(stream, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -99,14 +99,15 @@ def _write(tx: Transaction, statement: Executable) -> None:
     tx.execute(statement)
 
 
-def forget_before(tx: Transaction, instant: datetime, *, limit: int) -> int:
-    """Delete the oldest events as long as they are from before `instant`, at most `limit`. Returns how many."""
+def oldest_before(tx: Transaction, instant: datetime, *, limit: int) -> list[int]:
+    """Numbers of the oldest events as long as they are from before `instant`, at most `limit`."""
     oldest = tx.execute(select(events.c.seq, events.c.time).order_by(events.c.seq).limit(limit))
-    # By the first that stays and not by time alone, which has no index; a cursor knows no gaps inside the log then.
-    old = list(itertools.takewhile(lambda row: parse_rfc3339(row.time) < instant, oldest))
-    if old:
-        tx.execute(delete(events).where(events.c.seq <= old[-1].seq))
-    return len(old)
+    # Up to the first that stays and not by time alone, which has no index; and so the log has no gaps.
+    return [row.seq for row in itertools.takewhile(lambda row: parse_rfc3339(row.time) < instant, oldest)]
+
+
+def forget(tx: Transaction, numbers: Sequence[int]) -> None:
+    tx.execute(delete(events).where(events.c.seq.in_(numbers)))
 
 
 def read(

@@ -33,6 +33,7 @@ from highroad.kit.clock import now, parse_rfc3339, rfc3339
 from highroad.kit.ids import new_id
 from highroad.kit.paging import Page, PageRequest
 from highroad.pipelines.model import PipelineRun, Release, RunState, Task, TaskState
+from highroad.projects.store import services
 from highroad.workload.codec import dump, load
 from highroad.workload.model import Workload
 
@@ -112,6 +113,12 @@ branch_heads = Table(
 )
 
 
+def _one_at_a_time(tx: Transaction, service_id: str) -> None:
+    """Whoever else draws a number for this service waits until this transaction ends: the next number is the largest
+    plus one. SQLite has one writer anyway, and no such lock."""
+    tx.execute(select(services.c.id).where(services.c.id == service_id).with_for_update(key_share=True))
+
+
 # Runs
 
 
@@ -119,7 +126,7 @@ def add_run(
     tx: Transaction, service_id: str, *, commit: str, branch: str, message: str, author: str, actor: str
 ) -> PipelineRun:
     id = new_id("run")
-    # Numbering reads the largest one; the unique constraint catches two at once on PostgreSQL, SQLite has one writer.
+    _one_at_a_time(tx, service_id)
     number = (tx.execute(select(func.max(runs.c.number)).where(runs.c.service_id == service_id)).scalar() or 0) + 1
     tx.execute(
         insert(runs).values(
@@ -270,6 +277,7 @@ def add_release(tx: Transaction, run: PipelineRun, artifact: Artifact, workload:
     existing = tx.execute(select(releases).where(releases.c.run_id == run.id)).mappings().first()
     if existing:
         return _release(existing)
+    _one_at_a_time(tx, run.service_id)
     largest = tx.execute(select(func.max(releases.c.number)).where(releases.c.service_id == run.service_id)).scalar()
     release = Release(
         new_id("rel"),
@@ -319,6 +327,17 @@ def list_releases(tx: Transaction, service_id: str, request: PageRequest) -> Pag
     return newest_first(tx, statement, releases.c.id, request, _release)
 
 
+def release_ids(tx: Transaction, service_id: str) -> list[str]:
+    """Newest first."""
+    statement = select(releases.c.id).where(releases.c.service_id == service_id).order_by(releases.c.id.desc())
+    return list(tx.execute(statement).scalars())
+
+
+def kept_artifacts(tx: Transaction) -> list[Artifact]:
+    """Of all releases of all services."""
+    return [Artifact.from_json(text) for text in tx.execute(select(releases.c.artifact)).scalars()]
+
+
 def last_release_on(tx: Transaction, service_id: str, branch: str) -> Release | None:
     """The newest release made of a branch."""
     here = (releases.c.service_id == service_id, releases.c.branch == branch)
@@ -343,8 +362,10 @@ def record_head(tx: Transaction, service_id: str, branch: str, commit: str | Non
     here = (branch_heads.c.service_id == service_id, branch_heads.c.branch == branch)
     if commit is None:
         tx.execute(delete(branch_heads).where(*here))
-    elif tx.execute(update(branch_heads).where(*here).values(commit_sha=commit)).rowcount == 0:
-        tx.execute(insert(branch_heads).values(service_id=service_id, branch=branch, commit_sha=commit))
+    else:
+        statement = tx.insert(branch_heads).values(service_id=service_id, branch=branch, commit_sha=commit)
+        key = [branch_heads.c.service_id, branch_heads.c.branch]
+        tx.execute(statement.on_conflict_do_update(index_elements=key, set_={"commit_sha": commit}))
 
 
 def _run(tx: Transaction, row: RowMapping) -> PipelineRun:

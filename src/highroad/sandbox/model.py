@@ -37,6 +37,9 @@ class Confinement:
     the one scratch file system behind `/tmp` and HOME (`/tmp/home`); it is memory, counts towards `memory` as far as it
     is filled, and vanishes with the command. Without `network` the command sees an empty loopback of its own.
     `name` (file-name characters) names its cgroup; two commands that run at the same time must not share it.
+
+    `ports` are the TCP ports that it may listen on, 0 being any free one that the kernel picks; None is all. It takes
+    effect where `Level.confines_ports`.
     """
 
     argv: tuple[str, ...]
@@ -53,6 +56,7 @@ class Confinement:
     processes: int | None = None
     disk: int = 256 * MIB
     network: bool = True
+    ports: tuple[int, ...] | None = None
 
 
 CgroupVersion = Literal[0, 1, 2]
@@ -74,7 +78,8 @@ class Level:
     `features` are for people, strongest first; `warnings` say what is missing and how to get it. `scratch` is a
     directory of Highroad's own for files that are placed into sandboxes. `system` are bubblewrap's arguments for the
     read-only system directories of this machine. `bwrap`, `setpriv` and `env` are the programs that the sandbox is
-    made of, None where they were not found or do not work.
+    made of, None where they were not found or do not work. `confines_ports` says whether the kernel can keep a command
+    to its own TCP ports (Landlock).
     """
 
     features: tuple[str, ...]
@@ -85,6 +90,7 @@ class Level:
     env: str | None = None
     system: tuple[str, ...] = ()
     cgroups: Cgroups = field(default_factory=Cgroups)
+    confines_ports: bool = False
     scratch: Path = Path("/nonexistent")
 
     @property

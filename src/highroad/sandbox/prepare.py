@@ -27,7 +27,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
-    """What `launch.py` does, in its words. `cgroups` are directories to enter, `writes` files to fill before."""
+    """What `launch.py` does, in its words. `cgroups` are directories to enter, `writes` files to fill before.
+    `ports` are the TCP ports that it may bind, None all."""
 
     argv: tuple[str, ...]
     env: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Orders:
     grace: float = 5.0
     no_input: bool = True
     hold_term: bool = False
+    ports: tuple[int, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ def encode(orders: Orders) -> bytes:
     pairs += [("record", orders.record)] if orders.record else []
     pairs += [("stdin", "null")] if orders.no_input else []
     pairs += [("hold-term", "1")] if orders.hold_term else []
+    pairs += [("ports", ",".join(map(str, orders.ports)))] if orders.ports is not None else []
     pairs += [("grace", str(orders.grace))]
     return b"".join(key.encode() + b"\0" + os.fsencode(value) + b"\0" for key, value in pairs)
 
@@ -98,6 +101,7 @@ def prepare(
         record=str(record) if record else None,
         grace=grace,
         hold_term=level.bwrap is not None,
+        ports=confinement.ports if level.confines_ports else None,
     )
 
 

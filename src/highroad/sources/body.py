@@ -16,6 +16,8 @@ from highroad.errors import HighroadError, Malformed, TooLarge
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _PIECE = 256 * 1024  # bytes that one step of unpacking may give
+IDLE_SECONDS = 20.0
+"""How long a client may send nothing. Git fills a buffer before it begins: only a broken line is silent."""
 
 
 class BodyTooLarge(TooLarge):
@@ -40,10 +42,12 @@ class Disconnected(Exception):
 
 class Body:
     """Reads a request's body once. `limit` is in bytes after unpacking, because that is what reaches git; `seconds`
-    bounds the time from now to the body's end.
+    bounds the time from now to the body's end, `idle` the time without a byte.
     """
 
-    def __init__(self, receive: Receive, encoding: str, *, limit: int, seconds: float) -> None:
+    def __init__(
+        self, receive: Receive, encoding: str, *, limit: int, seconds: float, idle: float = IDLE_SECONDS
+    ) -> None:
         if encoding not in ("", "identity", "gzip", "x-gzip"):
             raise NotGzip(
                 f"The content encoding {encoding[:40]!r} is not known.",
@@ -53,6 +57,7 @@ class Body:
         self._unpack = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
         self._limit = limit
         self._seconds = seconds
+        self._idle = idle
         self._deadline = asyncio.get_running_loop().time() + seconds
         self._size = 0
         self._ended = False
@@ -79,12 +84,16 @@ class Body:
             await self._next()
 
     async def _next(self) -> bytes:
+        silent = asyncio.get_running_loop().time() + self._idle
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(min(self._deadline, silent)):
                 message = await self._receive()
         except TimeoutError as error:
+            late = self._deadline <= silent
             raise BodyTooSlow(
-                f"The request did not arrive within {self._seconds:g} s.",
+                f"The request did not arrive within {self._seconds:g} s."
+                if late
+                else f"The client sent nothing for {self._idle:g} s.",
                 next_step="Push again over a faster connection, or in parts: an older commit, then the branch.",
             ) from error
         if message["type"] == "http.disconnect":

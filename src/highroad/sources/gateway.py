@@ -21,7 +21,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from highroad.errors import HighroadError, Malformed, Unavailable
 from highroad.sources import response
-from highroad.sources.body import Body, BodyTooLarge, BodyTooSlow, Disconnected, Receive
+from highroad.sources.body import IDLE_SECONDS, Body, BodyTooLarge, BodyTooSlow, Disconnected, Receive
 from highroad.sources.inspection import misplaced_refs
 from highroad.sources.protocol import FLUSH, KEEPALIVE, Push, PushReader, RefUpdate, packet, progress, refusal
 from highroad.sources.reception import Reception
@@ -41,11 +41,13 @@ _RESULT = "application/x-git-receive-pack-result"
 
 @dataclass(frozen=True, slots=True)
 class Opened(Generic[A]):
-    """A repository that somebody may use: `actor` is the gate's own, handed back to it with the push."""
+    """A repository that somebody may use: `actor` is the gate's own, handed back to it with the push. `whose` names
+    the person or program, to share the turns fairly."""
 
     repository: Repository
     service_id: str
     actor: A
+    whose: str = ""
 
 
 class Gate(Protocol[A]):
@@ -77,17 +79,32 @@ class Unrecorded(HighroadError):
 
 class Gateway(Generic[A]):
     """`push_limit` in bytes after unpacking; `push_seconds` for upload and git together. `most` pushes and fetches go
-    on at once, not counting pushes that only watch their run; others wait `turn_seconds`.
+    on at once, `share` of them of one person, not counting pushes that only watch their run; others wait
+    `turn_seconds`. Whoever sends nothing for `idle_seconds` is no longer waited for.
+
+    A person's share is taken before the request is read, a turn only once it says what is wanted: clients that begin a
+    request and fall silent are in nobody's way but their own.
     """
 
     def __init__(
-        self, gate: Gate[A], *, push_limit: int, push_seconds: float, most: int = 8, turn_seconds: float = 30.0
+        self,
+        gate: Gate[A],
+        *,
+        push_limit: int,
+        push_seconds: float,
+        most: int = 8,
+        share: int = 2,
+        turn_seconds: float = 30.0,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._gate = gate
         self._push_limit = push_limit
         self._seconds = push_seconds
         self._turn_seconds = turn_seconds
+        self._idle_seconds = idle_seconds
         self._turns = asyncio.Semaphore(most)
+        self._share = share
+        self._shares: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
         self._locks: weakref.WeakValueDictionary[Path, asyncio.Lock] = weakref.WeakValueDictionary()
         self._detached = asyncio.Event()
         self._going: set[asyncio.Task[Any]] = set()
@@ -120,26 +137,31 @@ class Gateway(Generic[A]):
         opened = await self._gate.authorize(project, service, request.token(), write=write)
         limit = self._push_limit if write else _FETCH_LIMIT
         async with contextlib.AsyncExitStack() as turn:
-            await turn.enter_async_context(self._turn())
-            body = Body(receive, request.header("content-encoding").lower(), limit=limit, seconds=self._seconds)
+            share = self._shares.setdefault(opened.whose, asyncio.Semaphore(self._share))
+            await turn.enter_async_context(self._turn(share))
+            encoding = request.header("content-encoding").lower()
+            body = Body(receive, encoding, limit=limit, seconds=self._seconds, idle=self._idle_seconds)
             if write:
                 await self._push(opened, body, turn, receive, send)
             else:
-                await self._fetch(opened.repository, body, request, receive, send)
+                wants = await body.whole()
+                await turn.enter_async_context(self._turn(self._turns))
+                await self._fetch(opened.repository, wants, request, receive, send)
 
     async def _advertise(self, repository: Repository, service: str, request: Request, send: Send) -> None:
         """The refs, or for protocol 2 what this git can do. A push speaks version 0 in any case."""
         version = request.protocol() if service == "git-upload-pack" else {}
         arguments = (service.removeprefix("git-"), "--stateless-rpc", "--advertise-refs", str(repository.path))
-        async with self._turn():
+        async with self._turn(self._turns):
             advertised = await asyncio.to_thread(lambda: repository.git.run(*arguments, extra=version))
         speaks_2 = "version=2" in version.get("GIT_PROTOCOL", "").split(":")
         banner = b"" if speaks_2 else packet(b"# service=%s\n" % service.encode()) + FLUSH
         await response.start(send, f"application/x-{service}-advertisement")
         await response.end(send, banner + advertised)
 
-    async def _fetch(self, repository: Repository, body: Body, request: Request, receive: Receive, send: Send) -> None:
-        wants = await body.whole()
+    async def _fetch(
+        self, repository: Repository, wants: bytes, request: Request, receive: Receive, send: Send
+    ) -> None:
         git = repository.git
         async with Watch(receive) as gone:
             process = await asyncio.create_subprocess_exec(
@@ -175,6 +197,7 @@ class Gateway(Generic[A]):
             # Before a large pack git sends an empty push, to be asked for its password: the answer to that is empty.
             await response.end(send, refusal(push, verdict.reason, verdict.lines) if push.updates else b"")
             return
+        await turn.enter_async_context(self._turn(self._turns))
         lock = self._locks.setdefault(opened.repository.path, asyncio.Lock())
         reception = Reception(opened.repository, push, lock, seconds=self._seconds)
         await reception.start()
@@ -290,15 +313,16 @@ class Gateway(Generic[A]):
         return task
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:
+        """One of `turns`, in the order of asking."""
         try:
-            await asyncio.wait_for(self._turns.acquire(), self._turn_seconds)
+            await asyncio.wait_for(turns.acquire(), self._turn_seconds)
         except TimeoutError as error:
             raise GitBusy("Other pushes and fetches are going on.", next_step="Try again in a minute.") from error
         try:
             yield
         finally:
-            self._turns.release()
+            turns.release()
 
 
 async def _commands(reader: PushReader, pieces: AsyncIterator[bytes]) -> Push:

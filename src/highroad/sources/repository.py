@@ -15,13 +15,16 @@ from datetime import datetime
 from pathlib import Path
 
 from highroad.errors import NotFound
-from highroad.kit.clock import parse_rfc3339
+from highroad.kit.clock import from_unix
 from highroad.kit.ids import new_id
 from highroad.sources import tree as trees
 from highroad.sources.git import Git, GitFailed
+from highroad.sources.packing import may_pack
 from highroad.sources.tree import EMPTY_TREE, LONGEST_TARGET, Entry, NoSuchDirectory
 
-_FORMAT = "%H%x00%T%x00%an%x00%ae%x00%aI%x00%cI%x00%P%x00%B%x01"
+# Fields end with NUL, and so do commits (`-z`): the one character that no part of a commit can hold.
+_FORMAT = "%H%x00%T%x00%an%x00%ae%x00%at%x00%ct%x00%P%x00%B"
+_FIELDS = 8
 _LEFTOVERS = ("objects/tmp_objdir-*", "objects/incoming-*", "index-*")
 _LOCKS = ("*.lock", "refs/**/*.lock")
 
@@ -33,7 +36,11 @@ class UnknownRevision(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """`message` is the whole text; `authored` and `committed` are in UTC. `tree` is as `Repository.tree` gives it."""
+    """`message` is the whole text; `authored` and `committed` are in UTC. `tree` is as `Repository.tree` gives it.
+
+    All of it is the word of whoever made the commit: names may be empty, and an instant that no calendar has becomes
+    the nearest one that `datetime` can hold.
+    """
 
     sha: str
     tree: str
@@ -239,8 +246,11 @@ class Repository:
         self._run("archive", "--format=tar", f"--output={file.absolute()}", self.resolve(commit))
 
     def maintain(self) -> None:
-        """Pack loose objects and refs, drop what nothing has reached for two weeks. Slow: never in a push's way."""
-        self._run("-c", "gc.auto=500", "gc", "--auto", "--quiet")
+        """Pack loose objects and refs, drop what nothing has reached for two weeks. Slow: never in a push's way, and
+        left for another time while a backup reads."""
+        with may_pack(self.path.parent) as free:
+            if free:
+                self._run("-c", "gc.auto=500", "gc", "--auto", "--quiet")
         self.sweep()
 
     def sweep(self, *, older_than: float = 600.0) -> None:
@@ -259,12 +269,14 @@ class Repository:
                     leftover.unlink()
 
     def _log(self, limit: int, *asked: str) -> list[Commit]:
-        options = (f"--max-count={limit}", f"--format={_FORMAT}", "--encoding=UTF-8", "--end-of-options")
+        form = (f"--format=tformat:{_FORMAT}", "-z", "--encoding=UTF-8")
+        options = (f"--max-count={limit}", *form, "--end-of-options")
         try:
             output = self._run("log", *options, *asked, "--")
         except GitFailed as error:
             raise _unknown(asked[0].partition("^")[0]) from error
-        return [_commit(record) for record in output.decode(errors="replace").split("\x01") if record.strip()]
+        fields = output.decode(errors="replace").split("\0")[:-1]
+        return [_commit(*fields[at : at + _FIELDS]) for at in range(0, len(fields), _FIELDS)]
 
     def _head(self) -> str:
         return (self.path / "HEAD").read_text().strip().removeprefix("ref: refs/heads/")
@@ -285,15 +297,16 @@ def _unknown(revision: str) -> UnknownRevision:
     )
 
 
-def _commit(record: str) -> Commit:
-    sha, tree, author, email, authored, committed, parents, message = record.lstrip("\n").split("\0", 7)
+def _commit(
+    sha: str, tree: str, author: str, email: str, authored: str, committed: str, parents: str, message: str
+) -> Commit:
     return Commit(
         sha=sha,
         tree=tree,
         author=author,
         email=email,
-        authored=parse_rfc3339(authored),
-        committed=parse_rfc3339(committed),
+        authored=from_unix(authored),
+        committed=from_unix(committed),
         parents=tuple(parents.split()),
         message=message.strip("\n"),
     )

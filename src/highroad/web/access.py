@@ -142,10 +142,10 @@ def _add_sign_in(api: APIRouter, context: Context) -> None:
         return SignedIn(token=secret, actor=_user(user))
 
     @api.post("/logins", status_code=201, dependencies=[SECRET], openapi_extra=OPEN)
-    def ask_login(body: LoginRequest) -> LoginAnswer:
+    def ask_login(request: Request, body: LoginRequest) -> LoginAnswer:
         """Ask to be signed in by a person in the portal, as RFC 8628 does for devices."""
         with context.db.begin() as tx:
-            login, secret = actions.ask_login(tx, device=body.name)
+            login, secret = actions.ask_login(tx, device=body.name, address=client_address(request))
         return LoginAnswer(
             id=login.id,
             user_code=login.user_code,
@@ -194,7 +194,10 @@ def _add_me(api: APIRouter, context: Context) -> None:
 
     @api.post("/me/password", status_code=204)
     def set_password(actor: Annotated[Actor, actor_of], body: PasswordChange) -> None:
-        """Set one's own password; the present one is needed when there is one. Other sessions end."""
+        """Set one's own password; the present one is needed, and a first one is set in the portal.
+
+        It takes a token of all one's scopes. Other sessions end.
+        """
         actions.set_password(context.db, context.log, actor, current=body.current, new=body.new)
 
     @api.get("/tokens")
@@ -206,7 +209,10 @@ def _add_me(api: APIRouter, context: Context) -> None:
 
     @api.post("/tokens", status_code=201, dependencies=[SECRET])
     def create_token(actor: Annotated[Actor, actor_of], body: NewToken) -> IssuedToken:
-        """A further token, with scopes among one's own. Its secret is shown this once."""
+        """A further token, with scopes among one's own. Its secret is shown this once.
+
+        It ends with the token that it was asked for by, whether that one expires or is revoked.
+        """
         with context.db.begin() as tx:
             token, secret = actions.create_token(
                 tx, context.log, actor, name=body.name, scopes=body.scopes, days=body.expires_in_days
@@ -215,7 +221,7 @@ def _add_me(api: APIRouter, context: Context) -> None:
 
     @api.delete("/tokens/{id}", status_code=204)
     def revoke_token(actor: Annotated[Actor, actor_of], id: str) -> None:
-        """End one of one's own tokens at once."""
+        """End one of one's own tokens at once, and those that were made by it."""
         with context.db.begin() as tx:
             actions.revoke_token(tx, context.log, actor, id)
 
@@ -240,7 +246,7 @@ def _add_users(api: APIRouter, context: Context) -> None:
 
     @api.post("/users/{id}/sign-in-link", status_code=201, dependencies=[SECRET])
     def make_link(actor: Annotated[Actor, actor_of], id: str) -> SignInLink:
-        """A new one-time link for somebody who cannot sign in."""
+        """A new one-time link for somebody who cannot sign in. An older one that was not used opens no longer."""
         with context.db.begin() as tx:
             return SignInLink(sign_in_link=link_url(context.settings, actions.make_link(tx, actor, id)))
 

@@ -5,6 +5,7 @@ Every route depends on `signed_in`; the few that do not are listed in a test.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Callable
 
@@ -14,11 +15,20 @@ from highroad.access import actions, store
 from highroad.access.model import Actor, Origin
 from highroad.access.permissions import NotSignedIn
 from highroad.access.secrets import digest
-from highroad.errors import Forbidden
+from highroad.db.engine import DatabaseUnavailable
+from highroad.errors import Forbidden, Malformed
 from highroad.web.context import Context
 
 COOKIE = "highroad_session"
+SECURE_COOKIE = f"__Host-{COOKIE}"
+"""Its name over https: browsers take it only from this very host (RFC 6265bis, 4.1.3.2), so that no app below the same
+domain can plant a session of its own."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class TwoSessions(Malformed):
+    code = "two-session-cookies"
+    title = "The browser sent two sessions"
 
 
 class BadCsrf(Forbidden):
@@ -33,6 +43,27 @@ def client_address(request: Request) -> str:
     return forwarded.rsplit(",", 1)[-1].strip()[:64] or (request.client.host if request.client else "local")
 
 
+def is_secure(request: Request) -> bool:
+    """Whether the browser speaks https, which may end in front of us."""
+    return request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+
+
+def cookie_name(request: Request) -> str:
+    return SECURE_COOKIE if is_secure(request) else COOKIE
+
+
+def session_cookie(request: Request) -> str | None:
+    """The secret of the session that the browser came with. Raises `TwoSessions`: one of two is not from us."""
+    name = cookie_name(request)
+    pairs = (pair.partition("=") for line in request.headers.getlist("cookie") for pair in line.split(";"))
+    if sum(key.strip() == name for key, _, _ in pairs) > 1:
+        raise TwoSessions(
+            "One of them was set by somebody else, perhaps by an app below the same domain.",
+            next_step="Remove this site's cookies in the browser and sign in again.",
+        )
+    return request.cookies.get(name)
+
+
 def origin_of(request: Request) -> Origin:
     return "cli" if request.headers.get("user-agent", "").startswith("highroad/") else "api"
 
@@ -44,17 +75,28 @@ def bearer(request: Request) -> str | None:
 
 def signed_in(context: Context) -> Callable[[Request], Actor]:
     """The dependency that gives a route its `Actor`, or answers 401."""
+    known = perhaps_signed_in(context)
 
     def dependency(request: Request) -> Actor:
+        actor = known(request)
+        if actor is None:
+            raise NotSignedIn(
+                "This needs a token.", next_step="highroad login URL, or send Authorization: Bearer hr_..."
+            )
+        return actor
+
+    return dependency
+
+
+def perhaps_signed_in(context: Context) -> Callable[[Request], Actor | None]:
+    """As `signed_in`, for open routes that tell more to those they know. A token that does not hold is 401 here too."""
+
+    def dependency(request: Request) -> Actor | None:
         secret = bearer(request)
         if secret is not None:
             return authenticate(context, secret, origin=origin_of(request), address=client_address(request))
-        cookie = request.cookies.get(COOKIE)
-        if cookie:
-            actor = session_actor(context, request, cookie)
-            if actor is not None:
-                return actor
-        raise NotSignedIn("This needs a token.", next_step="highroad login URL, or send Authorization: Bearer hr_...")
+        cookie = session_cookie(request)
+        return session_actor(context, request, cookie) if cookie else None
 
     return dependency
 
@@ -64,7 +106,8 @@ def authenticate(context: Context, secret: str, *, origin: Origin, address: str)
         actor = actions.authenticate(tx, secret, origin=origin, address=address)
         found = store.token_by_digest(tx, digest(secret))
     if found is not None and actions.stale_last_use(found[0]):
-        with context.db.begin() as tx:
+        # A full disk or a long lock must not keep people from reading for the sake of this note.
+        with contextlib.suppress(DatabaseUnavailable), context.db.begin() as tx:
             store.touch_token(tx, found[0].id)
     return actor
 

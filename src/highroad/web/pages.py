@@ -27,7 +27,7 @@ from highroad.access.permissions import NotSignedIn, allowed
 from highroad.errors import HighroadError, NotFound, Unauthenticated
 from highroad.kit.clock import now
 from highroad.web import words
-from highroad.web.auth import COOKIE, SAFE_METHODS, client_address
+from highroad.web.auth import SAFE_METHODS, client_address, session_cookie
 from highroad.web.context import Context
 from highroad.web.forms import Form, Refusal, read_form, require_csrf
 
@@ -168,7 +168,7 @@ def visit(context: Context) -> Callable[..., Visit]:
 
 
 def present_session(context: Context, request: Request) -> tuple[Actor, Session] | None:
-    cookie = request.cookies.get(COOKIE)
+    cookie = session_cookie(request)
     if not cookie:
         return None
     with context.db.read() as tx:

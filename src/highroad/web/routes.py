@@ -4,6 +4,8 @@ DELETE, and a limit to what a request may send.
 Idempotency-Key follows draft-ietf-httpapi-idempotency-key-header: same key and same request replays the first answer,
 another request with the key is 422, one still in flight 409. A bare key is taken beside the quoted form. Only answers
 of success are kept; after a failure the request is carried out again. An answer with a secret is not kept at all.
+Callers are known before a key is looked up, so a revoked token is told nothing, and keys are of the person with the
+scopes, so a request may be sent again with a new token.
 
 `If-Match` is compared with what a GET of the same address gives, just before the change. Of conditional changes of one
 address at a time, one goes on and the others are refused.
@@ -26,7 +28,7 @@ from highroad.db.engine import DatabaseUnavailable
 from highroad.errors import Conflict, Invalid, Outdated, TooLarge
 from highroad.kit.numbers import whole_number
 from highroad.web import store
-from highroad.web.auth import COOKIE, bearer
+from highroad.web.auth import client_address, signed_in
 from highroad.web.context import Context
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -68,6 +70,7 @@ def etag_of(body: bytes) -> str:
 class ApiRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         handler = super().get_route_handler()
+        is_open = (self.openapi_extra or {}).get("security") == []
 
         async def handle(request: Request) -> Response:
             if request.method == "GET":
@@ -75,7 +78,7 @@ class ApiRoute(APIRoute):
             request = await _whole(request)
             key = request.headers.get("idempotency-key", "").strip().strip('"')
             if request.method == "POST" and key:
-                return await _once(request, handler, key)
+                return await _once(request, handler, key, is_open=is_open)
             if request.method in ("PATCH", "DELETE") and "if-match" in request.headers:
                 return await _if_match(request, handler)
             return await handler(request)
@@ -165,10 +168,10 @@ async def _present(request: Request) -> tuple[int, str]:
 # Idempotency
 
 
-async def _once(request: Request, handler: Handler, key: str) -> Response:
+async def _once(request: Request, handler: Handler, key: str, *, is_open: bool) -> Response:
     context: Context = request.app.state.context
     body = await request.body()
-    who = bearer(request) or request.cookies.get(COOKIE, "")
+    who = client_address(request) if is_open else await run_in_threadpool(_caller, context, request)
     scope = f"{key}\0{who}\0{request.method}\0{request.url.path}?{request.url.query}".encode()
     name, fingerprint = hashlib.sha256(scope).hexdigest(), hashlib.sha256(body).hexdigest()
     earlier = await run_in_threadpool(_take, context, name, fingerprint)
@@ -202,6 +205,11 @@ def _replay(earlier: dict[str, Any], fingerprint: str) -> Response:
         )
     headers = {"Idempotency-Replayed": "true"}
     return Response(earlier["body"], earlier["status"], headers, "application/json" if earlier["body"] else None)
+
+
+def _caller(context: Context, request: Request) -> str:
+    actor = signed_in(context)(request)
+    return " ".join((actor.id, *sorted(actor.scopes)))
 
 
 def _take(context: Context, name: str, fingerprint: str) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from highroad.access.secrets import digest
 from highroad.db.engine import Transaction
 from highroad.errors import TooMany, Unauthenticated
 from highroad.kit.clock import now
-from highroad.web.auth import COOKIE, client_address
+from highroad.web.auth import client_address, cookie_name, is_secure, session_cookie
 from highroad.web.context import Context
 from highroad.web.forms import Form, Refusal, read_form, require_own_origin
 from highroad.web.pages import Visit, local_path, page_router, present_session, render, visit
@@ -113,7 +113,8 @@ def _add_sign_out(pages: APIRouter, context: Context) -> None:
         with context.db.begin() as tx:
             _end_present(tx, visit.request)
         response = visit.go("/sign-in")
-        response.delete_cookie(COOKIE, path="/")
+        name, secure = cookie_name(visit.request), is_secure(visit.request)
+        response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="lax")
         return response
 
 
@@ -125,7 +126,7 @@ def _outside(template: str, refused: Refusal | None = None, **values: object) ->
 
 def _end_present(tx: Transaction, request: Request) -> None:
     """End the session that the browser came with: a new sign-in never goes on with an old secret."""
-    cookie = request.cookies.get(COOKIE)
+    cookie = session_cookie(request)
     if cookie:
         store.end_session(tx, digest(cookie))
 
@@ -133,11 +134,11 @@ def _end_present(tx: Transaction, request: Request) -> None:
 def _come_in(request: Request, session: NewSession, target: str) -> Response:
     response = RedirectResponse(target, 303)
     response.set_cookie(
-        COOKIE,
+        cookie_name(request),
         session.secret,
         max_age=int(actions.SESSION_LIFE.total_seconds()),
         path="/",
-        secure=request.headers.get("x-forwarded-proto", request.url.scheme) == "https",
+        secure=is_secure(request),
         httponly=True,
         samesite="lax",
     )

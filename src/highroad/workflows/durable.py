@@ -166,6 +166,10 @@ class Durable:
         """End a workflow that nothing can execute any more."""
         DBOS.cancel_workflow(workflow_id)
 
+    def erase(self, workflow_ids: list[str]) -> None:
+        """Delete workflows with their steps, those that there are."""
+        DBOS.delete_workflows(workflow_ids)
+
     def forget(self, before: datetime) -> int:
         """Delete workflows that ended before an instant, with their steps. Returns how many."""
         forgotten = 0

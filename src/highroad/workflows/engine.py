@@ -209,6 +209,14 @@ class Engine:
         if not self._require_durable().start(workflow_id, name, subject_id, attempt, self._version):
             self._fresh.discard(workflow_id)
 
+    def start_anew(self, name: str, subject_id: str) -> None:
+        """As `start`, for what must be done however often it takes: a run that was lost, or that came to its end though
+        its subject is still there, begins again from nothing."""
+        if self._launched and self.state(name, subject_id) in ("done", "lost"):
+            ids = [_workflow_id(name, subject_id, attempt) for attempt in range(1, MOST_ATTEMPTS + 1)]
+            self._require_durable().erase(ids)
+        self.start(name, subject_id)
+
     def state(self, name: str, subject_id: str, *, attempt: int = 1) -> State:
         """Where a run is, by its record. A run begun again because of an upgrade counts as its latest attempt."""
         durable = self._require_durable()

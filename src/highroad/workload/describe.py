@@ -21,6 +21,7 @@ def describe(workload: Workload) -> list[str]:
     lines += [f"needs    {each.type} as {each.name}" for each in workload.resources]
     if workload.image is not None:
         lines.append(_flat(f"image    {workload.image}  (needs a container target)"))
+    lines += [_flat(f"Warning: {warning}") for warning in workload.warnings]
     return lines
 
 

@@ -15,7 +15,8 @@ from highroad.workload import procfile, score
 from highroad.workload.config import Config
 from highroad.workload.languages import go, node, python, ruby, static
 from highroad.workload.languages.found import Found
-from highroad.workload.model import Build, Process, Reason, Workload
+from highroad.workload.languages.started_by import language_of
+from highroad.workload.model import Build, Language, Process, Reason, Workload
 from highroad.workload.overlay import overlay
 from highroad.workload.procfile import Procfile
 from highroad.workload.source import Source
@@ -23,7 +24,7 @@ from highroad.workload.source import Source
 Recogniser = Callable[[Source, Mapping[str, str]], Found | None]
 
 # In this order: an index.html beside a program is a part of it, so static comes late.
-LANGUAGES: tuple[tuple[str, Recogniser], ...] = (
+LANGUAGES: tuple[tuple[Language, Recogniser], ...] = (
     ("go", go.recognise),
     ("ruby", ruby.recognise),
     ("python", python.recognise),
@@ -92,26 +93,75 @@ def detect(source: Source, toolchains: Mapping[str, str]) -> Workload:
     score_file = source.first(*score.FILES)
     scored = score.read(source, score_file) if score_file else None
     lines = procfile.read(source)
-    found = None if scored and _all_foreign(scored) else _language(source, toolchains, config)
+    found = (
+        None if scored and _all_foreign(scored) else _language(source, toolchains, config, _said(scored, lines, config))
+    )
     workload = _base(scored, lines, found)
     if config is not None:
         workload = overlay(workload, config)
     _require_tools(found, toolchains)
     _require_processes(workload, source, found, config)
-    return workload
+    return replace(workload, warnings=_warnings(workload, found, config))
 
 
-def _language(source: Source, toolchains: Mapping[str, str], config: Config | None) -> Found | None:
+def _said(scored: Workload | None, lines: Procfile | None, config: Config | None) -> dict[str, str]:
+    """Commands that the source names itself and where each stands, that of `web` first."""
+    said: list[tuple[str, str, str]] = []
+    if config is not None:
+        said += [
+            (name, each.command, config.where(f"processes.{name}"))
+            for name, each in config.processes.items()
+            if each.command
+        ]
+    said += [(each.name, each.command, "score.yaml") for each in (scored.processes if scored else ()) if each.command]
+    if lines is not None:
+        said += [(each.name, each.command, f"{procfile.FILE}:{lines.lines[each.name]}") for each in lines.processes]
+    return {command: where for _, command, where in sorted(said, key=lambda each: each[0] != "web")}
+
+
+def _language(
+    source: Source, toolchains: Mapping[str, str], config: Config | None, said: Mapping[str, str]
+) -> Found | None:
     asked = config.language if config else None
     if asked == "other":
         return None
-    for name, recognise in LANGUAGES:
-        if asked in (None, name) and (found := recognise(source, toolchains)):
-            return found
-    if asked is not None and config is not None:
+    # What starts the first process must be there: files of another language beside it do not change that.
+    first: Language | None = asked or next((language_of(command) for command in said), None)
+    recognised = (
+        found
+        for only in ((first, None) if asked is None else (asked,))
+        for name, recognise in LANGUAGES
+        if only in (None, name) and (found := recognise(source, toolchains))
+    )
+    found = next(recognised, None)
+    if asked is None and (found is None or found.build.language == "static"):
+        started = _started(source, said)
+        publish = found.build.publish if found else None
+        return replace(started, build=replace(started.build, publish=publish)) if started else found
+    if found is None and asked is not None and config is not None:
         # A language that is asked for without any of its files still names what the build needs.
         return Found(build=Build(language=asked), reasons=(Reason(asked.capitalize(), config.where("build.language")),))
+    return found
+
+
+def _started(source: Source, said: Mapping[str, str]) -> Found | None:
+    """The language that a command needs, where no file of the source tells."""
+    for command, where in said.items():
+        language = language_of(command)
+        if language == "python":
+            return python.recognise_started(source, where)
+        if language is not None:
+            reason = Reason(language.capitalize(), where)
+            return Found(build=Build(language=language), reasons=(reason,), tools=(language,))
     return None
+
+
+def _warnings(workload: Workload, found: Found | None, config: Config | None) -> tuple[str, ...]:
+    untested = (
+        found is not None and found.untested and workload.test is None and (config is None or config.test is None)
+    )
+    told = (f"No tests are run: {found.untested}.",) if found is not None and untested else ()
+    return (*(found.warnings if found else ()), *told)
 
 
 def _base(scored: Workload | None, lines: Procfile | None, found: Found | None) -> Workload:

@@ -159,7 +159,8 @@ class Workload:
     `variables` go to every process, below the configuration set in Highroad. Placeholders in variable values, text
     files, volumes and resource parameters (`${resources.db.host}`, `$$` for a dollar sign) are kept as written and
     resolved at deployment by `placeholders.substitute`. `paths` are globs of the files whose changes concern this
-    service; none means all. `name` and `annotations` are what the source says of itself.
+    service; none means all. `name` and `annotations` are what the source says of itself. `warnings` are sentences about
+    what the developer hardly meant and detection cannot mend.
     """
 
     processes: tuple[Process, ...]
@@ -174,6 +175,7 @@ class Workload:
     paths: tuple[str, ...] = ()
     name: str | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def http(self) -> Process | None:

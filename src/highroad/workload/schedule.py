@@ -31,14 +31,28 @@ def flaw(expression: str) -> str | None:
         for part in text.split(","):
             if not _fits(part, least, most, names):
                 return f"{part[:40]!r} is not a {name} ({least} to {most})"
-    if (
-        parts[4] == "*"
-        and parts[2].isdigit()
-        and parts[3].isdigit()
-        and int(parts[2]) > _LONGEST_MONTH.get(int(parts[3]), 31)
-    ):
+    if parts[4] == "*" and not _ever_comes(parts[2], parts[3]):  # with weekdays, either may fire
         return "this day never comes"
     return None
+
+
+def _ever_comes(days: str, months: str) -> bool:
+    """Whether one of the months has one of the days; `29 2` comes in leap years."""
+    earliest = min(_values(days, 1, 31, ()))
+    return any(earliest <= _LONGEST_MONTH.get(month, 31) for month in _values(months, 1, 12, _MONTHS))
+
+
+def _values(text: str, least: int, most: int, names: Sequence[str]) -> set[int]:
+    """All numbers that a field which `_fits` stands for."""
+    found: set[int] = set()
+    for match in (_PART.fullmatch(part) for part in text.split(",")):
+        assert match is not None, "checked before"
+        low, high = match["low"], match["high"] or match["low"]
+        first, last = (least, most) if low is None else (_number(low, least, names), _number(high, least, names))
+        assert first is not None, "checked before"
+        assert last is not None, "checked before"
+        found |= set(range(first, last + 1, int(match["step"] or 1)))
+    return found
 
 
 def _fits(part: str, least: int, most: int, names: Sequence[str]) -> bool:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +75,14 @@ def test_long_lines_are_split_and_bad_bytes_replaced(running: Running) -> None:
     os.close(writer)
 
 
+def test_a_carriage_return_within_a_line_becomes_a_space(running: Running) -> None:
+    writer = running.make("one")
+    os.write(writer, "10 %\r20 %\r\n\xe4\rb\r\n".encode())
+    wait(lambda: running.texts() == ["10 % 20 %", "\xe4 b"])
+    assert b"\r" not in (logs.directory_of(running.logs, "s") / "00000001.log").read_bytes()
+    os.close(writer)
+
+
 def test_segments_are_rotated_and_the_oldest_deleted(running: Running) -> None:
     writer = running.make("one")
     for number in range(200):
@@ -118,6 +131,60 @@ def test_a_full_disk_loses_lines_and_nothing_else(running: Running, tmp_path: Pa
     assert running.process.poll() is None
     os.close(writer)
     os.close(broken)
+
+
+def test_a_segment_that_cannot_be_begun_is_tried_again(running: Running) -> None:
+    directory = logs.directory_of(running.logs, "s")
+    (directory / "00000002.log" / "in the way").mkdir(parents=True)
+    (directory / "00000001.log").touch()
+    (directory / "00000002.log").rename(directory / "aside")
+    writer = running.make("one")
+    (directory / "aside").rename(directory / "00000002.log")
+    for number in range(100):  # more than a segment holds
+        os.write(writer, f"{number:0100d}\n".encode())
+        wait(lambda: not _waiting(writer))
+    assert running.process.poll() is None
+    shutil.rmtree(directory / "00000002.log")
+    os.write(writer, b"room again\n")
+    wait(lambda: "room again" in running.texts())
+    os.close(writer)
+
+
+def test_where_no_stream_can_be_made_the_app_does_not_stand_still(running: Running) -> None:
+    (running.logs / "apps").mkdir(parents=True)
+    directory = logs.directory_of(running.logs, "s")
+    directory.touch()  # a file where the directory should be
+    writer = running.make("one")
+    os.write(writer, b"lost\n")
+    wait(lambda: not _waiting(writer))
+    directory.unlink()
+    os.write(writer, b"kept\n")
+    wait(lambda: running.texts() == ["kept"])
+    os.close(writer)
+
+
+def test_a_pipe_that_could_not_be_taken_up_is_tried_again(running: Running) -> None:
+    pipe = running.pipes / "one.pipe"
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR)
+    os.write(writer, b"early\n")
+    pipes.make(running.pipes / "other.pipe", [str(running.logs / "apps" / "other"), "web.1", "other"], owner=None)
+    before = running.pipes.stat()
+    description = running.pipes / "one.meta"
+    spare = running.pipes.parent / "spare"
+    spare.write_text(f"{logs.directory_of(running.logs, 's')}\nweb.1\none\n")
+    time.sleep(0.5)  # the directory has not changed for long enough to be left alone
+    spare.rename(description)
+    os.utime(running.pipes, ns=(before.st_atime_ns, before.st_mtime_ns))
+    wait(lambda: running.texts() == ["early"])
+    os.close(writer)
+
+
+def _waiting(descriptor: int) -> int:
+    """Bytes in a pipe that nobody has read yet."""
+    count = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, count)
+    return count[0]
 
 
 def test_it_is_small(running: Running) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.server
 import os
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -25,7 +27,7 @@ MIB = 1024**2
 @pytest.fixture(autouse=True)
 def clean(machine: Machine) -> object:
     yield
-    machine.driver.recover([])
+    machine.driver.recover(list)
 
 
 def seen(machine: Machine, instance_id: str) -> Observed:
@@ -176,7 +178,7 @@ def test_a_killed_supervisor_comes_back_with_its_apps(machine: Machine) -> None:
     os.kill(supervisor, 9)
     wait(lambda: not machine.supervisor.alive())
     assert launch.started(before)
-    machine.driver.recover([spec])
+    machine.driver.recover(lambda: [spec])
     wait(lambda: machine.driver.check(spec, Health("tcp")).healthy)
     wait(lambda: not launch.started(before))
     assert seen(machine, spec.id).state == "running"
@@ -205,3 +207,43 @@ def test_starting_costs_little_more_than_the_process(machine: Machine) -> None:
     begun = time.monotonic()
     machine.driver.start(spec)
     assert time.monotonic() - begun < 1.0  # 15 ms on an idle machine
+
+
+def test_whoever_took_an_instances_port_does_not_answer_for_it(machine: Machine) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as stranger:
+        serving = threading.Thread(target=stranger.serve_forever)
+        serving.start()
+        spec = machine.spec("sleep 0.7; exit 1", port=stranger.server_port)
+        machine.driver.start(spec)
+        checked = []
+        while seen(machine, spec.id).state != "given-up":
+            checked += [machine.driver.check(spec, Health(kind)) for kind in ("http", "tcp")]
+        stranger.shutdown()
+        serving.join()
+    assert not any(each.healthy for each in checked)
+    assert {each.why for each in checked} & {f"port {spec.port} is taken by another program on this machine"}
+
+
+def test_an_instance_listens_on_its_own_port_and_free_ones_alone(machine: Machine) -> None:
+    if not machine.level.confines_ports:
+        pytest.skip("this kernel does not confine ports")
+    own, foreign = free_port(), free_port()
+    script = (
+        "import os, socket, time\n"
+        f"for port in (int(os.environ['PORT']), 0, {foreign}):\n"
+        "    try:\n"
+        "        socket.create_server(('127.0.0.1', port)).close()\n"
+        "    except PermissionError:\n"
+        "        print('refused', flush=True)\n"
+        "    else:\n"
+        "        print('listens', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    spec = machine.spec("exec python app.py", artifact=machine.artifact(app_py=script), port=own)
+    machine.driver.start(spec)
+    wait(lambda: len(machine.lines(spec)) == 3)
+    assert machine.lines(spec) == ["listens", "listens", "refused"]
+    machine.driver.stop(spec.id, grace=1)
+    said: list[bytes] = []
+    once = machine.spec(f"python -c 'import socket; socket.create_server((\"127.0.0.1\", {foreign}))'")
+    assert machine.driver.run(once, said.append, seconds=20, cancelled=lambda: False).exit_code == 0, said

@@ -59,6 +59,22 @@ def test_a_stream_that_began_anew_is_read_from_its_start(tmp_path: Path) -> None
     assert (texts(page), page.dropped) == (["new"], True)
 
 
+def test_a_carriage_return_neither_ends_nor_forges_a_line(tmp_path: Path) -> None:
+    forged = HEAD.replace("ins_1", "ins_2")
+    segment(tmp_path, 1, "before", f"a\r{forged}I am another", "b\rno instant at all here", "after")
+    for page in (logs.read_tail(tmp_path, 10), logs.read_after(tmp_path, None, 10)):
+        assert [line.instance for line in page.lines] == ["ins_1"] * 4
+        assert texts(page)[0::3] == ["before", "after"]
+
+
+def test_a_line_that_is_none_is_passed_over(tmp_path: Path) -> None:
+    segment(
+        tmp_path, 1, "before", rest="some words and more words\n9999-99-99T00:00:00Z web.1 ins_1 x\n" + HEAD + "after\n"
+    )
+    for page in (logs.read_tail(tmp_path, 10), logs.read_after(tmp_path, None, 10)):
+        assert texts(page) == ["before", "after"]
+
+
 @pytest.mark.parametrize("cursor", ["", "x", "1", "1:", "-1:0", "1:x", "../1:0"])
 def test_a_cursor_must_be_one(tmp_path: Path, cursor: str) -> None:
     segment(tmp_path, 1, "a")

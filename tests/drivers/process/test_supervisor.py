@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import highroad
 from highroad.drivers.errors import SupervisorFailed
 from highroad.drivers.process.program import Program
 from highroad.drivers.process.supervisor import Supervisor
@@ -143,3 +146,79 @@ def test_too_long_a_path_is_told(tmp_path: Path) -> None:
     settings.make_directories()
     with pytest.raises(SupervisorFailed, match="longer than a Unix socket"):
         Supervisor(settings).ensure()
+
+
+_KEEPER = """
+import signal, sys, threading
+from pathlib import Path
+from highroad.drivers.process.supervisor import Supervisor
+from highroad.settings import Settings
+supervisor = Supervisor(Settings(Path(sys.argv[1])))
+asked = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: asked.set())
+Path(sys.argv[1], "keeping").write_text("")
+def keep():
+    while True:
+        supervisor.ensure()
+threading.Thread(target=keep, daemon=True).start()
+asked.wait()
+asked.clear()
+asked.wait(0.5)  # finishes its work
+Path(sys.argv[1], "ended").write_text("")
+"""
+
+
+def keeper(own: Machine) -> Program:
+    """A control plane that starts supervisord again whenever that is gone."""
+    root = str(Path(highroad.__file__).parents[1])
+    command = (sys.executable, "-c", _KEEPER, str(own.settings.data))
+    return Program(name="control-plane", command=command, env={"PYTHONPATH": root})
+
+
+def test_the_control_plane_has_ended_before_anything_else_is_told_to(own: Machine) -> None:
+    ended, log = own.settings.data / "ended", own.settings.logs / "other.log"
+    script = f"trap 'test -e {ended} && echo after || echo before; exit 0' TERM; echo up; while :; do sleep 0.05; done"
+    own.supervisor.define(Program(name="other", command=("/bin/sh", "-c", script), env={"PATH": "/bin:/usr/bin"}))
+    own.supervisor.define(keeper(own))
+    own.supervisor.ensure()
+    wait(lambda: log.exists() and log.read_text() == "up\n")
+    wait((own.settings.data / "keeping").exists)
+    own.supervisor.shut_down()
+    assert log.read_text().splitlines()[-1] == "after"
+
+
+def test_what_is_shut_down_is_not_started_again_by_the_control_plane(own: Machine) -> None:
+    own.supervisor.define(keeper(own))
+    own.supervisor.ensure()
+    wait((own.settings.data / "keeping").exists)
+    keeping = own.supervisor.statuses(["control-plane"])[0].pid
+    assert keeping is not None
+    pid = own.supervisor.pid()
+    assert pid is not None
+    os.kill(pid, 9)
+    own.supervisor.shut_down()
+    wait(lambda: not launch.started(keeping))
+    assert not own.supervisor.alive()
+    assert own.supervisor.pid() is None
+
+
+def test_shutting_down_waits_for_whoever_starts_it_at_the_moment(own: Machine) -> None:
+    own.supervisor.ensure()
+    with ThreadPoolExecutor(1) as pool:
+        with (own.settings.run / "supervisor.lock").open("w") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            ending = pool.submit(own.supervisor.shut_down)
+            with pytest.raises(TimeoutError):
+                ending.result(timeout=0.5)
+            assert own.supervisor.alive()
+        ending.result()
+    assert not own.supervisor.alive()
+
+
+def test_two_writers_of_one_definition_do_not_disturb_each_other(machine: Machine) -> None:
+    program = Program(name="shared", command=("/bin/sleep", "600"))
+    with ThreadPoolExecutor(8) as pool:
+        for written in [pool.submit(machine.supervisor.define, program) for _ in range(200)]:
+            written.result()
+    assert not list(machine.settings.run.glob("*/*.partial"))
+    machine.supervisor.remove("shared", grace=1)

@@ -24,17 +24,21 @@ _F_SETPIPE_SZ = 1031  # linux/fcntl.h
 
 
 class Stream:
-    """The segments of one service and environment: `00000001.log`, `00000002.log`, ..."""
+    """The segments of one service and environment: `00000001.log`, `00000002.log`, ...
+
+    A full disk loses lines, as an app must not stand still because nobody can store its log; each write tries anew.
+    """
 
     def __init__(self, directory: str, segment_bytes: int, segments: int) -> None:
         self.directory = directory
         self.segment_bytes = segment_bytes
         self.segments = segments
         self.readers = 0
-        os.makedirs(directory, mode=0o700, exist_ok=True)  # noqa: PTH103
-        numbers = self._numbers()
-        self.number = numbers[-1] if numbers else 1
-        self._open()
+        self.number = 0
+        self.file = -1
+        self.size = 0
+        self.torn = False  # the segment ends in the middle of a line
+        self.write(b"")
 
     def _numbers(self) -> list[int]:
         return sorted(int(name[:-4]) for name in os.listdir(self.directory) if name.endswith(".log"))  # noqa: PTH208
@@ -42,13 +46,14 @@ class Stream:
     def _path(self, number: int) -> str:
         return f"{self.directory}/{number:08d}.log"
 
-    def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    def _open(self, number: int) -> None:
+        """Go on in this segment; the present one is let go only when that is open."""
         os.makedirs(self.directory, mode=0o700, exist_ok=True)  # noqa: PTH103
-        self.file = os.open(self._path(self.number), flags, 0o600)
-        self.size = os.fstat(self.file).st_size
-        if self.size and not self._whole():
-            self.write(b"\n")
+        file = os.open(self._path(number), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.close()
+        self.number, self.file = number, file
+        self.size = os.fstat(file).st_size
+        self.torn = bool(self.size) and not self._whole()
 
     def _whole(self) -> bool:
         """Whether the segment ends with a whole line; it does not where the collector was killed while writing."""
@@ -57,28 +62,36 @@ class Stream:
             return file.read(1) == b"\n"
 
     def write(self, lines: bytes) -> None:
-        """Append whole lines. A full disk loses them: an app must not stand still because nobody can store its log."""
-        if self.size and self.size + len(lines) > self.segment_bytes:
-            self._rotate()
+        """Append whole lines."""
+        try:
+            if self.file < 0:
+                os.makedirs(self.directory, mode=0o700, exist_ok=True)  # noqa: PTH103
+                self._open(max(self._numbers(), default=1))
+            if self.size and self.size + len(lines) > self.segment_bytes:
+                self._rotate()
+            self._append(lines)
+        except OSError as error:
+            _complain(f"lines of {self.directory} are lost: {error}")
+
+    def _append(self, lines: bytes) -> None:
+        if self.torn:
+            lines = b"\n" + lines
         while lines:
-            try:
-                written = os.write(self.file, lines)
-            except OSError as error:
-                os.write(2, f"highroad: lines of {self.directory} are lost: {error}\n".encode())
-                return
+            written = os.write(self.file, lines)
             self.size += written
+            self.torn = lines[written - 1 : written] != b"\n"
             lines = lines[written:]
 
     def _rotate(self) -> None:
-        os.close(self.file)
-        self.number += 1
-        self._open()
+        self._open(self.number + 1)
         for number in self._numbers():
             if number <= self.number - self.segments:
                 os.unlink(self._path(number))  # noqa: PTH108
 
     def close(self) -> None:
-        os.close(self.file)
+        if self.file >= 0:
+            os.close(self.file)
+            self.file = -1
 
 
 class Pipe:
@@ -135,7 +148,10 @@ class Pipe:
 
 
 def _text(line: bytes) -> bytes:
-    return line.removesuffix(b"\r") if line.isascii() else line.decode(errors="replace").encode()
+    """The line in UTF-8. A carriage return within it would be an end of the line to many a reader, and what follows it
+    could be made to look like the line of another instance."""
+    line = line.removesuffix(b"\r").replace(b"\r", b" ")
+    return line if line.isascii() else line.decode(errors="replace").encode()
 
 
 def stamp() -> bytes:
@@ -152,6 +168,7 @@ class Collector:
         self.segments = segments
         self.pipes: dict[tuple[str, int], Pipe] = {}
         self.streams: dict[str, Stream] = {}
+        self.failed: set[tuple[str, int]] = set()
         self.changed = -1
         self.ready: dict[int, Pipe] = {}
         self.known: dict[int, Pipe] = {}
@@ -170,6 +187,7 @@ class Collector:
         with os.scandir(self.directory) as entries:
             # With the inode, because a stopped instance may have been started again under its name meanwhile.
             found = {(each.name, each.inode()) for each in entries if each.name.endswith(".pipe")}
+        self.failed &= found
         for pipe in self.pipes.keys() - found:
             self._let_go(pipe)
         for pipe in found - self.pipes.keys():
@@ -185,8 +203,12 @@ class Collector:
                 stream = self.streams[directory] = Stream(directory, self.segment_bytes, self.segments)
             pipe = Pipe(path, stream, label, instance)
         except (OSError, ValueError) as error:
-            os.write(2, f"highroad: no log of {name}: {error}\n".encode())
+            self.changed = -1  # tried again at the next look; its app stands still until somebody reads the pipe
+            if key not in self.failed:
+                self.failed.add(key)
+                _complain(f"no log of {name}: {error}")
             return
+        self.failed.discard(key)
         _enlarge(pipe.descriptor)
         self.pipes[key] = self.known[pipe.descriptor] = self.ready[pipe.descriptor] = pipe
         self.poll.register(pipe.descriptor, select.EPOLLIN | select.EPOLLET)
@@ -224,6 +246,10 @@ class Collector:
                 if not pipe.read():
                     break
             pipe.flush()
+
+
+def _complain(text: str) -> None:
+    os.write(2, f"highroad: {text}\n".encode())
 
 
 def _open_bell(path: str) -> int:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import base64
 import binascii
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from highroad.drivers.contract import Abilities, Checked, Finished, InstanceSpec, InstanceState, LogPage, Observed
 from highroad.drivers.process import health as checks
 from highroad.drivers.process import logs, pipes
 from highroad.drivers.process.program import Definition, section
 from highroad.drivers.process.supervisor import State, Status, Supervisor
+from highroad.drivers.recovery import STOP_GRACE, agree
 from highroad.errors import HighroadError, Permanent, Temporary
 from highroad.sandbox import cgroups
 from highroad.sandbox.model import Confinement, Level, Placed
@@ -53,12 +56,16 @@ class ProcessDriver:
         self._level = level
         self._settled = settled
         self._retries = retries
+        # Threads of workflows and the caretaker change instances at the same time; one lock for each instance, as
+        # stopping one may take its whole grace.
+        self._turns: WeakValueDictionary[str, threading.RLock] = WeakValueDictionary()
+        self._asking = threading.Lock()
 
     def abilities(self) -> Abilities:
         return Abilities("process", images=False, isolation=self._level.features, warnings=self._level.warnings)
 
     def start(self, spec: InstanceSpec) -> None:
-        with _translated():
+        with _translated(), self._turn(spec.id):
             name = _PREFIX + spec.id
             if any(each.state not in ("stopped", "exited", "given-up") for each in self._supervisor.statuses([name])):
                 return
@@ -68,12 +75,13 @@ class ProcessDriver:
     def stop(self, instance_id: str, *, grace: float) -> None:
         name = _PREFIX + instance_id
         pipe = self._pipe(instance_id)
-        with _translated(), pipes.held(pipe):
-            self._supervisor.remove(name, grace=grace)
-            if not cgroups.remove(name, self._level):
-                raise Temporary(f"Processes of {instance_id} do not end, not even by SIGKILL.")
-        pipes.remove(pipe)
-        shutil.rmtree(self._placed(instance_id), ignore_errors=True)
+        with _translated(), self._turn(instance_id):
+            with pipes.held(pipe):
+                self._supervisor.remove(name, grace=grace)
+                if not cgroups.remove(name, self._level):
+                    raise Temporary(f"Processes of {instance_id} do not end, not even by SIGKILL.")
+            pipes.remove(pipe)
+            shutil.rmtree(self._placed(instance_id), ignore_errors=True)
 
     def observe(self, instance_ids: Sequence[str] | None = None) -> Mapping[str, Observed]:
         if instance_ids is not None and not instance_ids:
@@ -96,14 +104,20 @@ class ProcessDriver:
             return self._check_command(spec, health)
         if spec.port is None:
             return Checked(False, f"a {health.kind} check needs a port, and this process has none")
-        return (checks.over_http if health.kind == "http" else checks.over_tcp)(spec.port, health)
+        checked = (checks.over_http if health.kind == "http" else checks.over_tcp)(spec.port, health)
+        return self._vouched(spec, seen, spec.port) if checked.healthy else checked
 
     def run(
         self, spec: InstanceSpec, emit: Callable[[bytes], None], *, seconds: float, cancelled: Callable[[], bool]
     ) -> Finished:
         with _translated():
             ended = run(
-                self._confinement(spec, "run." + spec.id), emit, level=self._level, seconds=seconds, cancelled=cancelled
+                replace(self._confinement(spec, "run." + spec.id), ports=None),  # may have test servers of its own
+                emit,
+                level=self._level,
+                seconds=seconds,
+                output_limit=self._settings.build_output,
+                cancelled=cancelled,
             )
         return Finished(ended.exit_code, ended.why)
 
@@ -115,24 +129,40 @@ class ProcessDriver:
             return logs.read_tail(directory, tail)
         return logs.read_after(directory, cursor, limit)
 
-    def recover(self, wanted: Sequence[InstanceSpec]) -> None:
+    def recover(self, wanted: Callable[[], Sequence[InstanceSpec]]) -> None:
         with _translated():
             self._supervisor.ensure()
-        specs = {spec.id: spec for spec in wanted}
         known = {name for name in self._supervisor.defined() if name.startswith(_PREFIX)}
         known |= {each.program for each in self._supervisor.statuses() if each.program.startswith(_PREFIX)}
-        for instance_id in (name.removeprefix(_PREFIX) for name in sorted(known)):
-            if instance_id not in specs:
-                self.stop(instance_id, grace=10.0)
-        seen = self.observe(list(specs))
-        for instance_id, spec in specs.items():
-            if seen[instance_id].state in ("missing", "exited"):
-                self.start(spec)
+        agree(
+            wanted,
+            [name.removeprefix(_PREFIX) for name in known],
+            absent=lambda ids: [id for id, seen in self.observe(ids).items() if seen.state in ("missing", "exited")],
+            start=self.start,
+            stop=lambda id: self.stop(id, grace=STOP_GRACE),
+            turn=self._turn,
+        )
 
     def forget_logs(self, stream: str) -> None:
         shutil.rmtree(logs.directory_of(self._settings.logs, stream), ignore_errors=True)
 
     # Inside
+
+    def _turn(self, instance_id: str) -> threading.RLock:
+        """Held while an instance is started or stopped."""
+        with self._asking:
+            return self._turns.setdefault(instance_id, threading.RLock())
+
+    def _vouched(self, spec: InstanceSpec, before: Observed, port: int) -> Checked:
+        """Whether it was the instance that answered on its port, and not a stranger who took that meanwhile."""
+        after = self.observe([spec.id])[spec.id]
+        if after.pid != before.pid:
+            return Checked(False, after.why or f"not running ({after.state})")
+        # Without root all apps are one user, and only a stranger that outlives the instance is told apart.
+        listening = checks.listeners(port) if self._level.root else set()
+        if listening - {self._settings.first_uid + spec.identity}:
+            return Checked(False, f"port {port} is taken by another program on this machine")
+        return Checked(True)
 
     def _definition(self, spec: InstanceSpec) -> Definition:
         name = _PREFIX + spec.id
@@ -167,6 +197,7 @@ class ProcessDriver:
             cpu=limits.cpu,
             processes=settings.instance_processes if limits.processes is None else limits.processes,
             disk=settings.instance_disk if limits.disk is None else limits.disk,
+            ports=(0,) if spec.port is None else (0, spec.port),
         )
 
     def _connect_log(self, spec: InstanceSpec) -> None:

@@ -5,6 +5,7 @@ A cursor is `SEGMENT:OFFSET`: the number of a segment file and a byte position i
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -56,7 +57,8 @@ def read_tail(directory: Path, count: int) -> LogPage:
         if number == newest:
             end = len(whole)
         wanted = count - len(lines)
-        lines = [*_parsed(whole.splitlines()[-wanted:] if wanted > 0 else []), *lines]
+        # Not `splitlines`: what an app prints may hold other ends of lines.
+        lines = [*_parsed(whole.split(b"\n")[:-1][-wanted:] if wanted > 0 else []), *lines]
         if len(lines) >= count:
             break
     return LogPage(tuple(lines), f"{newest}:{end}")
@@ -104,6 +106,13 @@ def _parsed(raw: list[bytes]) -> list[LogLine]:
     lines = []
     for each in raw:
         parts = each.decode(errors="replace").split(" ", 3)
-        if len(parts) == 4:  # else a line cut by a full disk
-            lines.append(LogLine(parse_rfc3339(parts[0]), parts[1], parts[2], parts[3]))
+        if len(parts) == 4 and (at := _instant(parts[0])) is not None:  # else a line cut by a full disk
+            lines.append(LogLine(at, parts[1], parts[2], parts[3]))
     return lines
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        return parse_rfc3339(text)
+    except (ValueError, OverflowError):
+        return None

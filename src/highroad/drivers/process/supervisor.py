@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -35,6 +36,7 @@ _SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 107, and supervisord binds a tempo
 _START_SECONDS = 20.0
 _KILL_SECONDS = 10.0
 _TICK = 0.01
+_CONTROL_PLANE = "control-plane"
 _YOUNG = 2.0  # seconds after which even a loaded machine has brought an app to its first instruction
 
 State = Literal["stopped", "starting", "running", "backing-off", "stopping", "exited", "given-up"]
@@ -111,20 +113,22 @@ class Supervisor:
         return pid if launch.started(pid) and b"highroad.drivers.process.daemon" in _command_line(pid) else None
 
     def shut_down(self) -> None:
-        """Stop all programs, the collector last so that it takes their last words, then supervisord itself. The
-        definitions stay: the next `ensure` starts them again."""
-        if self.alive():
-            names = sorted({each.program for each in self.statuses()} - {"collector"})
-            self._call("stop", names, -1.0)
-            graces = [_stop_seconds(self._conf(name)) for name in names]
-            self._wait_stopped(names, max(graces, default=0.0))
-            pid = self.pid()
-            with contextlib.suppress(Temporary):
-                rpc.call(self.socket, "supervisor.shutdown")
-            _wait(lambda: pid is None or not launch.started(pid), _KILL_SECONDS)
-        self._end_hung()
-        for file in self._records():
-            self._end_recorded(file)
+        """Stop all programs, then supervisord itself. The control plane goes first, for it would bring back whatever is
+        stopped before it; the collector last, so that it takes everybody's last words. The definitions stay: the next
+        `ensure` starts them again."""
+        self._prepare()
+        with self._lock():
+            self._end_control_plane()
+            if self.alive():
+                names = sorted({each.program for each in self.statuses()} - {"collector"})
+                self._stop(names)
+                pid = self.pid()
+                with contextlib.suppress(Temporary):
+                    rpc.call(self.socket, "supervisor.shutdown")
+                _wait(lambda: pid is None or not launch.started(pid), _KILL_SECONDS)
+            self._end_hung()
+            for file in self._records():
+                self._end_recorded(file)
 
     # Its programs
 
@@ -176,6 +180,17 @@ class Supervisor:
         return sorted(path.stem for path in (self.run / "programs").glob("*.conf"))
 
     # Inside
+
+    def _end_control_plane(self) -> None:
+        if self.alive():
+            self._stop([_CONTROL_PLANE])
+        else:  # it outlives a killed supervisord, and waits for our lock to start that again
+            self._end_recorded(self.run / "records" / _CONTROL_PLANE)
+
+    def _stop(self, names: Sequence[str]) -> None:
+        """Stop programs, each within its own grace."""
+        self._call("stop", list(names), -1.0)
+        self._wait_stopped(names, max((_stop_seconds(self._conf(name)) for name in names), default=0.0))
 
     def _call(self, method: str, *arguments: object) -> object:
         return rpc.call(self.socket, f"highroad.{method}", *arguments)
@@ -332,10 +347,13 @@ def _command_line(pid: int) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")  # of two writers at once, each its own
     partial.touch(mode=0o600)
-    partial.write_bytes(content)
-    partial.replace(path)
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _wait(condition: Callable[[], bool], seconds: float) -> bool:

@@ -21,7 +21,8 @@ class BadProjectFile(Invalid):
 @dataclass(frozen=True, slots=True)
 class Found:
     """A language that was recognised. `tools` must be on the machine to build it. Without processes, `lacking` says why
-    no start command could be derived and `advice` what to do; it counts only if nothing else names one."""
+    no start command could be derived and `advice` what to do; it counts only if nothing else names one. `untested` says
+    why tests that are there are not run, `warnings` what else was hardly meant."""
 
     build: Build
     processes: tuple[Process, ...] = ()
@@ -30,6 +31,8 @@ class Found:
     tools: tuple[str, ...] = ()
     lacking: str = ""
     advice: str = ""
+    untested: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def web(command: str) -> tuple[Process, ...]:

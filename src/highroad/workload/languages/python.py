@@ -34,9 +34,14 @@ def recognise_files(source: Source, toolchains: Mapping[str, str]) -> Found | No
     return _found(source, python_project.read(source), because) if because else None
 
 
+def recognise_started(source: Source, because: str) -> Found:
+    """Python because a command says so, whatever files there are."""
+    return _found(source, python_project.read(source), because)
+
+
 def _found(source: Source, project: PythonProject, because: str) -> Found:
     processes, started, lacking, advice = _start(source, project)
-    test, tested = _tests(source, project)
+    test, tested, untested = _tests(source, project)
     reasons = [Reason("Python", because)]
     if project.file is not None:
         reasons.append(Reason(f"dependencies by {project.manager}", project.file))
@@ -49,7 +54,17 @@ def _found(source: Source, project: PythonProject, because: str) -> Found:
         reasons=(*reasons, *started, *tested),
         lacking=lacking,
         advice=advice,
+        untested=untested,
+        warnings=_undeclared(source, project),
     )
+
+
+def _undeclared(source: Source, project: PythonProject) -> tuple[str, ...]:
+    """An application without any file that declares what it imports will end with "command not found"."""
+    app = python_app.find_app(source) if project.manager == "none" else None
+    if app is None or app.framework in ("ASGI", "WSGI"):
+        return ()
+    return (f"{app.file} uses {app.framework}, but there is no requirements.txt that installs it.",)
 
 
 Start = tuple[tuple[Process, ...], list[Reason], str, str]
@@ -153,10 +168,11 @@ def _script(script: Script, project: PythonProject) -> Start:
     return worker(command), [Reason(f"worker: `{command}`", because)], "", ""
 
 
-def _tests(source: Source, project: PythonProject) -> tuple[Test | None, list[Reason]]:
+def _tests(source: Source, project: PythonProject) -> tuple[Test | None, list[Reason], str]:
+    """The tests and why; or why there are none although their files are there."""
     where = _test_files(source)
     if where is None:
-        return None, []
+        return None, [], ""
     configured = "pytest" in table(read_toml(source, "pyproject.toml").get("tool")) or source.has("pytest.ini")
     if "pytest" in project.runtime:
         needs: tuple[str, ...] = ()
@@ -167,8 +183,9 @@ def _tests(source: Source, project: PythonProject) -> tuple[Test | None, list[Re
     elif configured:
         needs, because = ("pytest",), "pytest is configured"
     else:
-        return None, [Reason("no tests are run", f"{where} is there, but pytest is not among the dependencies")]
-    return Test(command=PYTEST, junit=JUNIT, needs=needs), [Reason(f"tests in {where} by pytest", because)]
+        why = f"{where} is there, but pytest is not among the dependencies"
+        return None, [Reason("no tests are run", why)], why
+    return Test(command=PYTEST, junit=JUNIT, needs=needs), [Reason(f"tests in {where} by pytest", because)], ""
 
 
 def _test_files(source: Source) -> str | None:

@@ -136,6 +136,7 @@ def _logins() -> None:
         sa.Column("user_code", sa.String(length=9), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("device", sa.String(length=120), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.String(length=32), nullable=False),
         sa.Column("expires_at", sa.String(length=32), nullable=False),
         sa.Column("user_id", sa.String(length=40), nullable=True),
@@ -204,6 +205,10 @@ def _tokens() -> None:
         sa.Column("expires_at", sa.String(length=32), nullable=True),
         sa.Column("last_used_at", sa.String(length=32), nullable=True),
         sa.Column("revoked_at", sa.String(length=32), nullable=True),
+        sa.Column("maker_id", sa.String(length=40), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["maker_id"], ["tokens.id"], name=op.f("fk_tokens_maker_id_tokens"), ondelete="CASCADE"
+        ),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_tokens_user_id_users"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
         sa.UniqueConstraint("digest", name=op.f("uq_tokens_digest")),
