@@ -23,10 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
 import highroad
 from highroad.errors import HighroadError
 from highroad.settings import Settings
+from highroad.workload.model import Health, Process, Test
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
@@ -74,7 +76,8 @@ page lists what is in it. Authenticate with `Authorization: Bearer TOKEN`.
 _HIGHROAD_YAML = """\
 `highroad.yaml` in the root of a service's source says what neither `score.yaml`, a `Procfile` nor the
 language's own files say. Every key is optional and unknown keys are refused, with the nearest known one. The
-JSON Schema is `src/highroad/workload/highroad.schema.json`, for editors that check while you type."""
+JSON Schema is `src/highroad/workload/highroad.schema.json`, for editors that check while you type. Where no default
+stands, what is left out is detected from the source; `highroad plan` shows what that comes to."""
 
 
 def page(title: str, intro: str, *blocks: str) -> str:
@@ -157,7 +160,11 @@ def error_classes() -> list[type[HighroadError]]:
             walk(sub)
 
     walk(HighroadError)
-    return [HighroadError, *sorted(found.values(), key=lambda each: (each.status, len(each.__mro__), each.code))]
+    # The module too: two classes of one code must not change places with the order of imports.
+    return [
+        HighroadError,
+        *sorted(found.values(), key=lambda each: (each.status, len(each.__mro__), each.code, each.__module__)),
+    ]
 
 
 def errors() -> str:
@@ -333,13 +340,31 @@ def _keys(node: Mapping[str, Any], definitions: Mapping[str, Any], prefix: str =
         yield from _keys({key: value for key, value in resolved.items() if key != "$ref"}, definitions, path)
 
 
+def _default(path: str) -> str:
+    """What holds when the key is left out: the default of the field that it sets, empty where detection decides."""
+    *above, name = path.strip("`").split(".")
+    parent = above[-1] if above else ""
+    if parent == "limits":
+        field = {"memory": "instance_memory", "disk": "instance_disk", "processes": "instance_processes"}.get(name, "")
+        return shown(field, getattr(Settings(Path("/")), field)) if field else "no limit of its own"
+    kinds: dict[str, type] = {"health": Health, "test": Test, "<name>": Process}
+    kind = kinds.get(parent)
+    found = {each.name: each.default for each in fields(kind)} if kind else {}
+    value = found.get(name, MISSING)
+    if not isinstance(value, int | float) or name == "http":
+        return ""
+    return f"`{json.dumps(value)}`" if isinstance(value, bool) else f"{value:g}"
+
+
 def highroad_yaml() -> str:
     document = schema() or {}
     rows = list(_keys(document, document.get("$defs", {}))) if document else []
-    blocks = [table(("Key", "Takes", "Meaning"), rows)]
-    for example in document.get("examples", ()):
-        blocks.append(f"```json\n{json.dumps(example, indent=2)}\n```")
-    return page("highroad.yaml", _HIGHROAD_YAML, *blocks)
+    told = [(key, takes, _default(key), meaning) for key, takes, meaning in rows]
+    examples = [
+        f"```yaml\n# highroad.yaml\n{yaml.safe_dump(each, sort_keys=False, width=100)}```"
+        for each in document.get("examples", ())
+    ]
+    return page("highroad.yaml", _HIGHROAD_YAML, *examples, table(("Key", "Takes", "Default", "Meaning"), told))
 
 
 ALL_PAGES: dict[str, Callable[[], str]] = {

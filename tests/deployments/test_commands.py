@@ -17,7 +17,8 @@ from highroad.deployments import command_store
 from highroad.deployments.actions import NothingDeployed
 from highroad.deployments.command_store import Command
 from highroad.deployments.commands import BadCommand, CommandHasEnded, Commands, Scheduler, due_between
-from highroad.deployments.instances import UnfilledPlaceholder
+from highroad.deployments.instances import UnfilledPlaceholder, stream_of
+from highroad.errors import Temporary
 from highroad.events import store as event_store
 from highroad.events.model import COMMAND_FINISHED
 from highroad.kit.clock import now, parse_rfc3339
@@ -247,3 +248,21 @@ def test_due_between_gives_the_last_instant_of_an_interval() -> None:
     assert due_between("0 12 * * *", noon - timedelta(minutes=1), noon) == noon
     assert due_between("0 12 * * *", noon, noon + timedelta(minutes=1)) is None
     assert due_between("*/2 * * * *", noon - timedelta(minutes=5), noon) == noon
+
+
+def test_what_a_scheduled_process_prints_is_in_the_log_of_its_service(live: Stage) -> None:
+    live.script("tidy", says=("3 files are gone",))
+    live.script("migrate", says=("3 tables",))
+    started = live.platform.commands.run_scheduled(live.service, live.environment, NIGHTLY, now())
+    assert started is not None
+    ended(live, started)
+    ended(live, run(live, "migrate"))
+    page = live.driver.read_logs(stream_of(live.service.id, live.environment.id))
+    assert [(line.label, line.text) for line in page.lines] == [("nightly", "3 files are gone")]
+
+
+def test_a_scheduled_process_runs_also_where_its_log_cannot_be_written(live: Stage) -> None:
+    live.driver.failures["logged"].append(Temporary("no collector"))
+    started = live.platform.commands.run_scheduled(live.service, live.environment, NIGHTLY, now())
+    assert started is not None
+    assert ended(live, started).exit_code == 0

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from highroad.cli.table import GROUPS
 from highroad.settings import Settings
-from tools.reference import error_classes, outdated
+from tools.reference import error_classes, openapi, outdated
 
 
 def test_reference_pages_are_up_to_date() -> None:
     assert outdated() == [], "run `make reference`"
+
+
+def test_every_command_is_documented(pages: dict[str, str]) -> None:
+    text = pages["docs/reference/cli.md"]
+    named = [entry.name for _, entries in GROUPS for entry in entries]
+    assert {"up", "down", "backup", "restore", "sign-in-link"} <= set(named)
+    assert [name for name in named if f"## highroad {name}\n" not in text] == []
+
+
+def test_every_endpoint_is_documented(pages: dict[str, str]) -> None:
+    document, text = openapi(), pages["docs/reference/api.md"]
+    assert document is not None
+    named = [f"`{method.upper()} {path}`" for path, methods in document["paths"].items() for method in methods]
+    assert len(named) > 30
+    assert [each for each in named if each not in text] == []
 
 
 def test_every_error_is_documented(pages: dict[str, str]) -> None:

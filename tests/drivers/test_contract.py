@@ -229,3 +229,12 @@ def test_one_instance_that_cannot_start_keeps_no_other_from_recovering(target: T
     with pytest.raises(Permanent, match=bad.id):
         target.driver.recover(lambda: [bad, *specs[1:]])
     assert [seen(target, spec.id).state for spec in specs] == ["missing", "running", "running"]
+
+
+def test_what_a_one_off_prints_can_be_fed_into_its_stream(target: Target) -> None:
+    spec = target.spec("fails")
+    with target.driver.logged(spec) as feed:
+        target.driver.run(spec, feed, seconds=20, cancelled=never)
+        feed(b"no end of line")
+    lines = wait(lambda: len(found := target.driver.read_logs(spec.stream).lines) == 2 and found)
+    assert [(line.label, line.text) for line in lines] == [(spec.label, "oops"), (spec.label, "no end of line")]

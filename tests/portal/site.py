@@ -40,7 +40,6 @@ from highroad.pipelines.actions import PushedCommit
 from highroad.pipelines.journal import Journal
 from highroad.pipelines.model import PipelineRun, Release
 from highroad.projects import actions as projects
-from highroad.projects import pages as project_pages
 from highroad.projects.model import Environment, Service
 from highroad.settings import Settings
 from highroad.sources.git import Git
@@ -91,7 +90,7 @@ class Site:
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         app.state.context = self.context
         problems.install(app, page=pages.error_page(self.context))
-        for of_context in (pages, sign_in, account, event_pages, project_pages, access_api, events_api):
+        for of_context in (pages, sign_in, account, event_pages, access_api, events_api):
             app.include_router(of_context.router(self.context))
         for of_desk in (deployment_pages, deployments_api, runs_api, running_api):
             app.include_router(of_desk.router(self.desk))

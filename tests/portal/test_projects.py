@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from highroad.deployments import actions
 from tests.portal.site import Browser, Site
 
 EVIL = "<script>alert(1)</script>"
@@ -21,6 +22,17 @@ def test_a_created_project_has_an_environment_to_deploy_to(ada: Browser) -> None
     assert "production" in page.text
     assert "deploys main" in page.text
     assert "highroad init -p shop" in page.text
+
+
+def test_the_start_page_shows_how_each_service_is(site: Site, ada: Browser) -> None:
+    service, where, *_ = site.live()
+    assert "web live" in ada.get("/").text
+    release = site.release(service, site.run(service))
+    deployment = site.deployment(service, where, release)
+    assert "web deploying" in ada.get("/").text
+    with site.context.db.begin() as tx:
+        actions.finish(tx, site.context.log, service, where, deployment, ("running",), "failed", "web.1 ended.")
+    assert "web failed" in ada.get("/").text
 
 
 @pytest.mark.parametrize("name", ["Not A Label", "", EVIL, "x" * 64])

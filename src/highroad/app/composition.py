@@ -41,7 +41,6 @@ from highroad.pipelines.journal import Journal
 from highroad.pipelines.model import PipelineRun, Release
 from highroad.pipelines.workflow import Pipeline
 from highroad.projects import api as projects_api
-from highroad.projects import pages as project_pages
 from highroad.projects import store as projects
 from highroad.projects.model import Service
 from highroad.routing.memory import MemoryRouter
@@ -221,7 +220,7 @@ def create_app(platform: Platform, caretaker: Caretaker | None = None) -> ASGIAp
     ready = caretaker.is_ready if caretaker else (lambda: True)
     for router in _api_routers(platform, ready):
         app.include_router(router)
-    for module in (pages, sign_in, account, event_pages, project_pages):
+    for module in (pages, sign_in, account, event_pages):
         app.include_router(module.router(platform.context))
     app.include_router(deployment_pages.router(platform.desk))
     return _with_git(app, platform.gateway)

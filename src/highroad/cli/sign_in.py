@@ -70,8 +70,8 @@ def login(invocation: Invocation, url: str | None, with_token: bool, email: str 
         address, token, email=str(me.get("email") or ""), token_id=str((me.get("token") or {}).get("id", ""))
     )
     invocation.credentials.keep(kept)
-    if before and before.token != token:
-        _revoke_replaced(before)
+    if before and before.token != token and _revoke_replaced(before):
+        invocation.output.note("The sign-in it replaces was revoked, and with it the tokens that it had made.")
     invocation.output.document({"url": address, "actor": me})
     who = me.get("email") or me.get("name")
     invocation.output.say(f"Signed in to {address} as {who}. Next, in a repository: highroad init")
@@ -127,7 +127,7 @@ def _still_good(known: Installation) -> Json | None:
         raise
 
 
-def _revoke_replaced(known: Installation) -> None:
+def _revoke_replaced(known: Installation) -> bool:
     """Nobody uses the token any more that an earlier login made for this machine; one that was pasted has its owner."""
     from highroad.client.api import Client, path_of
 
@@ -136,8 +136,10 @@ def _revoke_replaced(known: Installation) -> None:
             token = client.get("/me").get("token") or {}
             if token.get("name") == _name():
                 client.delete(path_of("tokens", str(token["id"])))
+                return True
     except (ApiProblem, Unreachable):
-        return  # refused already, or it expires by itself: the new sign-in is what was asked for
+        return False  # refused already, or it expires by itself: the new sign-in is what was asked for
+    return False
 
 
 def _name() -> str:

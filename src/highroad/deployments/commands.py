@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 
 from croniter import CroniterError, croniter
@@ -147,7 +148,8 @@ class Commands:
                     )
                 self._context.log.append(tx, _event(events.COMMAND_STARTED, service, environment, command), who)
             flag = self._cancelled[command.id] = threading.Event()
-        work = threading.Thread(target=self._work, args=(command, spec, subject, flag, who), daemon=True)
+        scheduled = occasion is not None
+        work = threading.Thread(target=self._work, args=(command, spec, subject, flag, who, scheduled), daemon=True)
         work.start()
         return command
 
@@ -163,9 +165,17 @@ class Commands:
         configuration = subject.deployment.configuration
         return specification(subject, process, None, None, configuration, self._context.settings), subject
 
-    def _work(self, command: Command, spec: InstanceSpec, subject: Subject, flag: threading.Event, who: Who) -> None:
+    def _work(
+        self,
+        command: Command,
+        spec: InstanceSpec,
+        subject: Subject,
+        flag: threading.Event,
+        who: Who,
+        scheduled: bool,
+    ) -> None:
         try:
-            exit_code, why = self._run(command, spec, flag)
+            exit_code, why = self._run(command, spec, flag, scheduled)
             state: command_store.CommandState = "cancelled" if flag.is_set() else "finished"
             custom: dict[str, object] = {"exit_code": exit_code, "state": state}
             event = _event(events.COMMAND_FINISHED, subject.service, subject.environment, command, **custom)
@@ -181,14 +191,27 @@ class Commands:
         finally:
             self._cancelled.pop(command.id, None)  # whatever happened, its place is free again
 
-    def _run(self, command: Command, spec: InstanceSpec, flag: threading.Event) -> tuple[int | None, str]:
+    def _run(
+        self, command: Command, spec: InstanceSpec, flag: threading.Event, scheduled: bool
+    ) -> tuple[int | None, str]:
         output = self._journal.lines(command.id, command.process, indent="")
-        try:
-            ended = self._driver.run(spec, output.feed, seconds=LONGEST_SECONDS, cancelled=flag.is_set)
-        except (Temporary, Permanent) as error:
-            return None, str(error)
-        finally:
-            output.close()
+        feeds: list[Callable[[bytes], None]] = [output.feed]
+
+        def emit(data: bytes) -> None:
+            for feed in feeds:
+                feed(data)
+
+        with ExitStack() as stack:
+            stack.callback(output.close)
+            try:
+                if scheduled:  # nobody watches: it is looked for where the service's other lines are
+                    feeds.append(stack.enter_context(self._driver.logged(spec)))
+            except (Temporary, Permanent) as error:
+                logger.warning("%s of %s is not in the log of its service: %s", command.process, command.id, error)
+            try:
+                ended = self._driver.run(spec, emit, seconds=LONGEST_SECONDS, cancelled=flag.is_set)
+            except (Temporary, Permanent) as error:
+                return None, str(error)
         return ended.exit_code, ended.why
 
 

@@ -7,6 +7,7 @@ All verbs are idempotent by instance id, because a workflow step that died is ru
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -118,6 +119,10 @@ class Driver(Protocol):
     ) -> Finished:
         """Run `spec.command` once in the same sandbox and wait; output (both streams) goes to `emit` as it comes. One
         that writes more than an installation keeps of a build (`Settings.build_output`) is ended."""
+
+    def logged(self, spec: InstanceSpec) -> AbstractContextManager[Callable[[bytes], None]]:
+        """A feed into the stream of `spec`, under its label, for what `run` emits of it. What it took can be read soon
+        after the context has ended."""
 
     def read_logs(
         self, stream: str, *, cursor: str | None = None, tail: int | None = None, limit: int = 1000

@@ -8,8 +8,8 @@ anything is deployed; `crash` and `forget` then interfere with single instances.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from highroad.drivers.contract import (
@@ -121,6 +121,14 @@ class MemoryDriver:
             return Finished(None, f"killed: took longer than {seconds:g} s")
         return Finished(script.exit_code, f"exit code {script.exit_code}" if script.exit_code else "")
 
+    @contextmanager
+    def logged(self, spec: InstanceSpec) -> Iterator[Callable[[bytes], None]]:
+        self._called("logged", spec.id)
+        taken = bytearray()
+        yield taken.extend
+        for text in taken.decode(errors="replace").splitlines():
+            self._append(spec, text)
+
     def read_logs(
         self, stream: str, *, cursor: str | None = None, tail: int | None = None, limit: int = 1000
     ) -> LogPage:
@@ -164,7 +172,9 @@ class MemoryDriver:
         self.specs.pop(instance_id, None)
 
     def say(self, instance_id: str, text: str) -> None:
-        spec = self.specs[instance_id]
+        self._append(self.specs[instance_id], text)
+
+    def _append(self, spec: InstanceSpec, text: str) -> None:
         self._lines[spec.stream].append(LogLine(now(), spec.label, spec.id, text))
         self._count[spec.stream] += 1
 

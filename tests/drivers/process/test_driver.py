@@ -247,3 +247,21 @@ def test_an_instance_listens_on_its_own_port_and_free_ones_alone(machine: Machin
     said: list[bytes] = []
     once = machine.spec(f"python -c 'import socket; socket.create_server((\"127.0.0.1\", {foreign}))'")
     assert machine.driver.run(once, said.append, seconds=20, cancelled=lambda: False).exit_code == 0, said
+
+
+def test_a_large_output_is_fed_whole_and_leaves_no_pipe(machine: Machine) -> None:
+    spec = machine.spec("true")
+    with machine.driver.logged(spec) as feed:
+        feed(b"0123456789\n" * 10_000)
+    wait(lambda: machine.driver.read_logs(spec.stream, tail=1).lines)
+    assert list((machine.settings.run / "pipes").glob("run.*")) == []
+
+
+def test_the_pipe_of_a_command_that_highroad_left_behind_is_removed(machine: Machine) -> None:
+    left = machine.settings.run / "pipes" / "run.ins_gone.pipe"
+    os.mkfifo(left)
+    left.with_suffix(".meta").write_text("x")
+    with machine.driver.logged(machine.spec("true")) as feed:
+        machine.driver.recover(list)
+        feed(b"still there\n")
+    assert not left.exists()

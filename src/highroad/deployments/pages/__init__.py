@@ -9,12 +9,22 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from highroad.deployments.desk import Desk
-from highroad.deployments.pages import actions, configuration, deletion, deployment, logs, project, run, service
+from highroad.deployments.pages import (
+    actions,
+    configuration,
+    deletion,
+    deployment,
+    logs,
+    project,
+    projects,
+    run,
+    service,
+)
 from highroad.web.pages import page_router
 
 
 def router(desk: Desk) -> APIRouter:
     pages = page_router()
-    for module in (project, service, actions, configuration, deletion, run, deployment, logs):
+    for module in (projects, project, service, actions, configuration, deletion, run, deployment, logs):
         pages.include_router(module.router(desk))
     return pages

@@ -32,6 +32,7 @@ from highroad.settings import Settings
 from highroad.workload.model import File, Health
 
 _PREFIX = "app."
+_FED = "run."  # of pipes that Highroad itself writes into
 _STATES: Mapping[State, InstanceState] = {
     "stopped": "exited",
     "starting": "starting",
@@ -60,6 +61,7 @@ class ProcessDriver:
         # stopping one may take its whole grace.
         self._turns: WeakValueDictionary[str, threading.RLock] = WeakValueDictionary()
         self._asking = threading.Lock()
+        self._fed: set[Path] = set()
 
     def abilities(self) -> Abilities:
         return Abilities("process", images=False, isolation=self._level.features, warnings=self._level.warnings)
@@ -69,7 +71,7 @@ class ProcessDriver:
             name = _PREFIX + spec.id
             if any(each.state not in ("stopped", "exited", "given-up") for each in self._supervisor.statuses([name])):
                 return
-            self._connect_log(spec)
+            self._connect_log(spec, self._pipe(spec.id))
             self._supervisor.add_definition(self._definition(spec))
 
     def stop(self, instance_id: str, *, grace: float) -> None:
@@ -121,6 +123,23 @@ class ProcessDriver:
             )
         return Finished(ended.exit_code, ended.why)
 
+    @contextmanager
+    def logged(self, spec: InstanceSpec) -> Iterator[Callable[[bytes], None]]:
+        pipe = self._pipe(_FED + spec.id)
+        self._fed.add(pipe)
+        try:
+            with _translated():
+                self._connect_log(spec, pipe)
+                feed = pipes.Feed(pipe)
+            with pipes.held(pipe):
+                try:
+                    yield feed.write
+                finally:
+                    feed.close()
+        finally:
+            pipes.remove(pipe)
+            self._fed.discard(pipe)
+
     def read_logs(
         self, stream: str, *, cursor: str | None = None, tail: int | None = None, limit: int = 1000
     ) -> LogPage:
@@ -132,6 +151,8 @@ class ProcessDriver:
     def recover(self, wanted: Callable[[], Sequence[InstanceSpec]]) -> None:
         with _translated():
             self._supervisor.ensure()
+            for pipe in set(self._pipe(_FED + "*").parent.glob(f"{_FED}*.pipe")) - self._fed:
+                pipes.remove(pipe)  # of a command that ended with an earlier control plane
         known = {name for name in self._supervisor.defined() if name.startswith(_PREFIX)}
         known |= {each.program for each in self._supervisor.statuses() if each.program.startswith(_PREFIX)}
         agree(
@@ -200,8 +221,7 @@ class ProcessDriver:
             ports=(0,) if spec.port is None else (0, spec.port),
         )
 
-    def _connect_log(self, spec: InstanceSpec) -> None:
-        pipe = self._pipe(spec.id)
+    def _connect_log(self, spec: InstanceSpec, pipe: Path) -> None:
         directory = logs.directory_of(self._settings.logs, spec.stream)
         words = [str(directory), spec.label, spec.id]
         if any(any(space in word for space in " \n\r\t") for word in words[1:]):

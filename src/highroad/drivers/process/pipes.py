@@ -8,6 +8,7 @@ from __future__ import annotations
 import array
 import fcntl
 import os
+import select
 import termios
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 
 _DRAIN_SECONDS = 1.0
 _OPEN_SECONDS = 1.0
+_PATIENCE_SECONDS = 1.0
 
 
 def make(pipe: Path, words: Sequence[str], *, owner: int | None) -> None:
@@ -52,6 +54,30 @@ def held(pipe: Path) -> Iterator[None]:
             time.sleep(0.005)
     finally:
         os.close(descriptor)
+
+
+class Feed:
+    """Writes into a pipe what a command of ours prints. Without a collector its lines are lost: a command must not
+    stand still because nobody stores its log."""
+
+    def __init__(self, pipe: Path) -> None:
+        # Both ways: so it neither waits for a reader nor fails without one.
+        self._descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+        self._room = select.poll()
+        self._room.register(self._descriptor, select.POLLOUT)
+        self._patience = _PATIENCE_SECONDS
+
+    def write(self, data: bytes) -> None:
+        while data:
+            if not self._room.poll(int(self._patience * 1000)):
+                self._patience = 0.0
+                return
+            with suppress(BlockingIOError):
+                data = data[os.write(self._descriptor, data) :]
+                self._patience = _PATIENCE_SECONDS
+
+    def close(self) -> None:
+        os.close(self._descriptor)
 
 
 def remove(pipe: Path) -> None:

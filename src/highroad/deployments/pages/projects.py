@@ -1,4 +1,4 @@
-"""The start page: the projects, and a form for another one. What runs where stands in `deployments.pages`."""
+"""The start page: the projects with how their services are, and a form for another one."""
 
 # No postponed annotations here: FastAPI reads them, and dependencies are local to the router function.
 from typing import Annotated
@@ -6,20 +6,24 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from highroad.access.permissions import require
+from highroad.db.engine import Transaction
+from highroad.deployments import store as deployments
+from highroad.deployments.desk import Desk
+from highroad.deployments.model import Placement
 from highroad.errors import HighroadError
-from highroad.kit.paging import page_request
+from highroad.kit.paging import PageRequest, page_request
 from highroad.projects import actions, store
-from highroad.web.context import Context
 from highroad.web.forms import Refusal
 from highroad.web.pages import Visit, page_router, visit
 
 FIRST_ENVIRONMENT = "production"
 PAGE_SIZE = 100
+_URGENCY = ("failed", "deploying", "stopped", "live", "empty")
 
 
-def router(context: Context) -> APIRouter:
+def router(desk: Desk) -> APIRouter:
     pages = page_router()
-    visitor = Depends(visit(context))
+    visitor, context = Depends(visit(desk.context)), desk.context
 
     @pages.get("/")
     def show_projects(visit: Annotated[Visit, visitor]) -> Response:
@@ -49,11 +53,35 @@ def _projects(visit: Visit, refused: Refusal | None = None) -> Response:
         page = store.list_projects(tx, request)
         services = {each.id: store.list_services(tx, each.id) for each in page.items}
         environments = {each.id: store.list_environments(tx, each.id) for each in page.items}
+        states = _states(tx)
     return visit.page(
         "projects.html",
         refused=refused,
         projects=page.items,
         services=services,
         environments=environments,
+        states=states,
         next_page=page.next_page_token,
     )
+
+
+def _states(tx: Transaction) -> dict[str, str]:
+    """By the service's id the state that most wants to be seen, among its environments. The start page says what should
+    be so; whether an instance just crashed stands on the page of the service, which asks the engine."""
+    found: dict[str, str] = {}
+    for placement in deployments.list_placements(tx):
+        state = _state(tx, placement)
+        before = found.get(placement.service_id, _URGENCY[-1])
+        found[placement.service_id] = min(state, before, key=_URGENCY.index)
+    return found
+
+
+def _state(tx: Transaction, placement: Placement) -> str:
+    if placement.active_id is not None:
+        return "deploying"
+    last = deployments.list_deployments(tx, placement.service_id, placement.environment_id, PageRequest(1)).items
+    if last and last[0].state == "failed":
+        return "failed"
+    if placement.deployment_id is None:
+        return "empty"
+    return "stopped" if placement.stopped else "live"
