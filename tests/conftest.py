@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from highroad.kit.bell import Bell
 from tests import postgres, world
 
 DATABASES = ("sqlite", "postgres")
+
+# A shell starts what it sends to the background with SIGINT ignored, and what we start would inherit that: the tests of
+# Ctrl-C need it as a terminal has it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
