@@ -107,11 +107,11 @@ def test_no_request_fails_over_50_redeploys_even_on_a_kept_connection(
 
 def _connected(caddy: Caddy) -> ClientConnection:
     """A WebSocket. In the moment after a load Caddy can drop a connection that it has not read from yet."""
-    for attempt in range(5):
+    for _ in range(5):
         with contextlib.suppress(InvalidMessage):
             socket_ = socket.create_connection(("127.0.0.1", caddy.port))
             return connect(f"ws://ws.localhost:{caddy.port}/", sock=socket_)
-    raise AssertionError(f"no WebSocket in {attempt + 1} attempts")
+    raise AssertionError("no WebSocket in five attempts")
 
 
 def test_a_long_request_and_a_websocket_survive_20_loads(
