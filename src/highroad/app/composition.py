@@ -90,12 +90,9 @@ def compose(
     settings: Settings, *, driver: Driver, router: Router, level: Level, observer: Observer | None = None
 ) -> Platform:
     """Everything of one installation on a migrated database; nothing runs yet."""
-    settings.make_directories()
-    db = Database(settings.database_url)
-    migrate(db)
-    bell = Bell()
-    context = Context(settings, db, EventLog(settings.url, bell), bell)
-    journal = Journal(settings.logs / "journal", bell)
+    context = _context(settings)
+    db, journal = context.db, Journal(settings.logs / "journal", context.bell)
+    repository_of = _repositories(settings)
     lost = _LostRuns(context)
     engine = Engine(
         settings.database_url,
@@ -106,12 +103,6 @@ def compose(
         retry=STEP_RETRY,
     )
     lost.start = engine.start
-
-    git = install(settings.data / "git")
-
-    def repository_of(service_id: str) -> Repository:
-        return Repository(settings.repositories / f"{service_id}.git", git)
-
     deployer = Deployer(context, journal, driver, router, engine.start)
     builder = Builder.from_settings(settings, level)
     pipeline = Pipeline(
@@ -150,6 +141,20 @@ def compose(
         builder,
         repository_of,
     )
+
+
+def _context(settings: Settings) -> Context:
+    """Directories made, database migrated."""
+    settings.make_directories()
+    db, bell = Database(settings.database_url), Bell()
+    migrate(db)
+    return Context(settings, db, EventLog(settings.url, bell), bell)
+
+
+def _repositories(settings: Settings) -> Callable[[str], Repository]:
+    """From a service's id to its repository."""
+    git = install(settings.data / "git")
+    return lambda service_id: Repository(settings.repositories / f"{service_id}.git", git)
 
 
 class _OnRelease:
