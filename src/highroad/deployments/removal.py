@@ -7,6 +7,7 @@ crash at any line finds again what is still to be done.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import get_args
@@ -18,7 +19,7 @@ from highroad.deployments import actions, command_store, store
 from highroad.deployments.instances import stream_of
 from highroad.deployments.model import Placement
 from highroad.drivers.contract import Driver
-from highroad.errors import Temporary
+from highroad.errors import HighroadError, Permanent, Temporary
 from highroad.events import model as events
 from highroad.events.log import EventLog
 from highroad.events.model import Event
@@ -33,6 +34,7 @@ from highroad.web.context import Context
 from highroad.workflows.run import Retry, Run
 
 WORKFLOW = "removal"
+logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
 PATIENCE = Retry(attempts=200, first=0.1, factor=1.5, longest=5.0)
 """A deployment at work ends within its own time limits; this outlasts them, and a supervisor that restarts."""
@@ -131,10 +133,13 @@ class Remover:
     def __call__(self, run: Run, subject: str) -> None:
         kind, _, id = subject.partition("-")
         assert kind in get_args(Deletable), "the verb made it"
-        run.step_retrying(PATIENCE, "unroute", self._apply_routes)
-        run.step_retrying(PATIENCE, "wait", self._wait, run, kind, id)
-        run.step_retrying(PATIENCE, "stop", self._stop, kind, id)
-        run.step("erase", self._erase, kind, id)
+        try:
+            run.step_retrying(PATIENCE, "unroute", self._apply_routes)
+            run.step_retrying(PATIENCE, "wait", self._wait, run, kind, id)
+            run.step_retrying(PATIENCE, "stop", self._stop, kind, id)
+            run.step("erase", self._erase, kind, id)
+        except (HighroadError, Permanent) as error:
+            logger.warning("%r: %s; it stays marked, and the caretaker begins it again", run, error)
 
     def _wait(self, run: Run, kind: str, id: str) -> None:
         """Until nothing is at work there; the verb asked it to end."""
