@@ -83,6 +83,11 @@ class Caddy:
             if keep is None:
                 connection.close()
 
+    def serves(self) -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self.ask("nobody.localhost").status == 404
+        return False
+
     def raw(self, request: bytes) -> bytes:
         """Send bytes as they are and read until the answer ends."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
@@ -104,6 +109,8 @@ def caddy(settings: Settings) -> Iterator[Caddy]:
         caddy.start()
         try:
             until(CaddyRouter(settings).alive)
+            # Its admin endpoint answers before its server serves; a load in between drops connections of that moment.
+            until(caddy.serves)
             yield caddy
         finally:
             caddy.kill()
