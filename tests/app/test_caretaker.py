@@ -102,14 +102,17 @@ def test_after_a_start_lost_commands_are_said_to_be(stage: Stage, caretaker: Car
         assert command_store.running_commands(tx) == []
 
 
-def test_a_removal_that_was_lost_is_begun_anew(stage: Stage, caretaker: Caretaker) -> None:
+def test_a_removal_that_failed_is_begun_anew(stage: Stage, caretaker: Caretaker) -> None:
     stage.do(release=stage.release())
     caretaker.bring_up()
     engine, context, subject = stage.platform.engine, stage.platform.context, f"service-{stage.service.id}"
     stage.driver.failures["stop"].append(Permanent("refused once"))
     with context.db.begin() as tx:
         removal.delete_service(tx, context.log, SYSTEM, stage.service, engine.start)
-    assert engine.wait(removal.WORKFLOW, subject, seconds=20) == "lost"
+    assert engine.wait(removal.WORKFLOW, subject, seconds=20) == "done"
+    with context.db.read() as tx:
+        assert projects.marked_deleted(tx) == [("service", stage.service.id)]
+    assert stage.driver.specs != {}
     caretaker.start_queued()
     assert engine.wait(removal.WORKFLOW, subject, seconds=20) == "done"
     with context.db.read() as tx:
