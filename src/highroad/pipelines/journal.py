@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,9 +73,6 @@ class Journal:
 
     def forget(self, subject: str) -> None:
         (self._directory / f"{subject}.jsonl").unlink(missing_ok=True)
-
-    def free_bytes(self) -> int:
-        return shutil.disk_usage(self._directory).free
 
 
 class LineFeed:
