@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import cli, events, first_deploy, many, push, redeploys, routing
+from benchmarks import audit, audit_search, cli, events, first_deploy, many, policy, push, redeploys, routing
 from benchmarks.figures import Figure, load, table
 
 BENCHMARKS: Mapping[str, Callable[[], list[Figure]]] = {
@@ -22,6 +22,9 @@ BENCHMARKS: Mapping[str, Callable[[], list[Figure]]] = {
     "many": many.measure,
     "routing": routing.measure,
     "events": events.measure,
+    "audit-search": audit_search.measure,
+    "audit": audit.measure,
+    "policy": policy.measure,
 }
 
 

@@ -88,6 +88,7 @@ def people(migrated: tuple[str, world.People]) -> world.People:
 def db(database_url: str) -> Iterator[Database]:
     """A migrated database, opened; once on SQLite and once on PostgreSQL."""
     database = Database(database_url)
+    world.unlock_for_tests(database)
     yield database
     database.close()
 

@@ -53,7 +53,8 @@ What happened is kept as events: the [CDEvents](https://cdevents.dev) 0.5.1 voca
 envelope; types of Highroad's own begin with `dev.cdeventsx.highroad-`. Follow them with `highroad events -f`."""
 
 _PERMISSIONS = """\
-Everything is authenticated. A token may do what its user may do, within the token's scopes."""
+Everything is authenticated. A token may do what its account may do, within the token's scopes. What an account may do
+follows from its role in the organization, its roles in environments, and the company's own policies."""
 
 _CLI = """\
 Every command takes `--help` and `--json`: exactly one JSON document on standard output, or one a line for a
@@ -193,23 +194,27 @@ def events() -> str:
 
 
 def permissions() -> str:
-    actions: Mapping[str, tuple[str, str]] = existing("highroad.access.permissions", "ACTIONS") or {}
+    actions: Mapping[str, Any] = existing("highroad.access.policy.actions", "ACTIONS") or {}
     scopes: Mapping[str, str] = existing("highroad.access.model", "SCOPES") or {}
-    admin_only = existing("highroad.access.permissions", "ADMIN_ONLY") or frozenset()
+    roles: Sequence[Any] = existing("highroad.access.policy.roles", "BUILT_IN") or ()
+    organization: Mapping[str, str] = existing("highroad.access.policy.roles", "ORGANIZATION_MEANING") or {}
     rows = [
         (
             f"`{name}`",
-            meaning,
-            f"`{scope}`" if scope else "any",
-            "administrators" if name in admin_only else "every user",
+            action.meaning,
+            f"`{action.scope}`" if action.scope else "any",
+            ", ".join(role.name for role in roles if name in role.actions),
         )
-        for name, (scope, meaning) in actions.items()
+        for name, action in actions.items()
     ]
-    blocks = []
-    if scopes:
-        blocks += ["## Scopes of a token", table(("Scope", "Allows"), [(f"`{n}`", text) for n, text in scopes.items()])]
-    if rows:
-        blocks += ["## Actions", table(("Action", "Meaning", "Scope of the token", "Who may"), rows)]
+    blocks = ["## Scopes of a token", table(("Scope", "Allows"), [(f"`{n}`", text) for n, text in scopes.items()])]
+    blocks += ["## Roles in the organization", table(("Role", "May"), [(f"`{n}`", t) for n, t in organization.items()])]
+    blocks += [
+        "## Roles in environments",
+        "Granted for a project, or for all, and for one environment mode or all of them.",
+        table(("Role", "May"), [(f"`{role.name}`", role.description) for role in roles]),
+    ]
+    blocks += ["## Actions", table(("Action", "Meaning", "Scope of the token", "Roles in environments"), rows)]
     return page("Permissions", _PERMISSIONS, *blocks)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from highroad.errors import FieldError, Invalid
 
 DEFAULT_PORT = 8080
+WHO_NEEDS_A_SECOND_FACTOR = ("", "admins", "everyone")
 
 
 class BadSetting(Invalid):
@@ -75,10 +76,14 @@ class Settings:
     """Releases kept for each service to roll back to; older artifacts are deleted."""
     keep_events_days: int = 365
     """How many days events are kept; older ones leave the log."""
+    fewest_events_days: int = 90
+    """The fewest days that somebody may choose for events to be kept, in place of `keep_events_days`."""
     log_segment: int = 4 * 1024**2
     """Size of one log file of a service in an environment, before the next is begun."""
     log_segments: int = 5
     """Log files kept for each service and environment; the oldest is deleted."""
+    second_factor: str = ""
+    """Who must have a second factor: `admins` (owners and administrators), `everyone`, or empty for nobody."""
     allow_unisolated: bool = False
     """Run apps even where the machine offers no isolation at all. Only for code that you trust like Highroad itself."""
 
@@ -98,6 +103,11 @@ class Settings:
     @property
     def dependencies(self) -> Path:
         return self.data / "dependencies"
+
+    @property
+    def vault_commands(self) -> Path:
+        """The programs that can be external stores of secrets: the operator puts them there, and nobody else can."""
+        return self.data / "vault-commands"
 
     @property
     def work(self) -> Path:
@@ -125,7 +135,15 @@ class Settings:
 
     def make_directories(self) -> None:
         """Create the data directory and its rooms, readable by the owner alone."""
-        rooms = (self.run, self.repositories, self.artifacts, self.dependencies, self.work, self.logs)
+        rooms = (
+            self.run,
+            self.repositories,
+            self.artifacts,
+            self.dependencies,
+            self.work,
+            self.logs,
+            self.vault_commands,
+        )
         for path in (self.data, *rooms):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.data.chmod(0o700)  # it may have been there before, open to all: everything inside relies on this door
@@ -165,6 +183,12 @@ def load(data: Path, environ: Mapping[str, str] = os.environ, **flags: object) -
         if given is None:
             given = stored.get(name, default)
         values[name] = _convert(name, given, type(default))
+    if values["second_factor"] not in WHO_NEEDS_A_SECOND_FACTOR:
+        raise BadSetting(
+            f"second_factor cannot be {values['second_factor']!r}.",
+            next_step="Set HIGHROAD_SECOND_FACTOR to admins or everyone, or leave it out.",
+            errors=[FieldError("/second_factor", "admins, everyone, or empty")],
+        )
     return replace(Settings(data), **values)  # type: ignore[arg-type]  # the values were converted field by field
 
 

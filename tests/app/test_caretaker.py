@@ -60,12 +60,18 @@ def caretaker(stage: Stage, engine: Engine) -> Caretaker:
         platform.commands,
         Scheduler(platform.context, platform.commands.run_scheduled),
         Housekeeping(
-            platform.settings, platform.context.db, platform.builder, platform.repository_of, platform.journal
+            platform.settings,
+            platform.context.db,
+            platform.builder,
+            platform.repository_of,
+            platform.journal,
+            platform.tidy_audit,
         ),
         ensure_engine=engine.ensure,
         apply_routes=platform.deployer.apply_routes,
         sweep=platform.deployer.sweep,
         rehouse=platform.rehousing.rehouse,
+        look_at_gates=platform.desk.keeper.look,
     )
 
 

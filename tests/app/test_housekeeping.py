@@ -15,7 +15,6 @@ from sqlalchemy import update
 from highroad.app.housekeeping import Housekeeping
 from highroad.deployments import command_store
 from highroad.drivers.memory import MemoryDriver
-from highroad.events import store as events
 from highroad.kit.clock import now, rfc3339
 from highroad.kit.paging import PageRequest
 from highroad.pipelines import store as pipelines
@@ -35,7 +34,14 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 def tidy(stage: Stage, keep: int = 2) -> None:
     platform = stage.platform
     settings = replace(platform.settings, keep_releases=keep)
-    keeper = Housekeeping(settings, platform.context.db, platform.builder, platform.repository_of, platform.journal)
+    keeper = Housekeeping(
+        settings,
+        platform.context.db,
+        platform.builder,
+        platform.repository_of,
+        platform.journal,
+        platform.tidy_audit,
+    )
     keeper.tidy()
 
 
@@ -153,13 +159,15 @@ def test_old_commands_go_with_what_they_said(stage: Stage) -> None:
     assert [len(journal.read(id)[0]) for id in ids] == [0, 1, 1]
 
 
-def test_events_leave_the_log_after_their_days(stage: Stage) -> None:
-    context = stage.platform.context
-    with context.db.begin() as tx:
-        first, *_, last = [each.seq for each in events.read(tx)]
-        long_ago = rfc3339(now() - timedelta(days=366))
-        tx.execute(update(events.events).where(events.events.c.seq != last).values(time=long_ago))
-    assert first != last
-    tidy(stage)
-    with context.db.read() as tx:
-        assert [each.seq for each in events.read(tx)] == [last]
+def test_events_are_dropped_by_what_looks_after_the_audit_log(stage: Stage) -> None:
+    platform, asked = stage.platform, list[bool]()
+    keeper = Housekeeping(
+        platform.settings,
+        platform.context.db,
+        platform.builder,
+        platform.repository_of,
+        platform.journal,
+        lambda: asked.append(True),
+    )
+    keeper.tidy()
+    assert asked == [True]

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from highroad.builds import failures
-from highroad.builds.testing import CopyFailed, Tested, run_tests
+from highroad.builds.junit import TestCase, TestRun
+from highroad.builds.testing import CopyFailed, Tested, hidden, run_tests
 from highroad.builds.trees import remove
+from highroad.kit.disguises import Mask
 from highroad.workload.model import Build, Test, Workload
 from tests.builds.yard import PIP, Yard, never
 
@@ -117,3 +119,11 @@ def test_a_copy_that_fails_is_no_failure_of_the_tests(yard: Yard) -> None:
     Path(artifact.directory, "unreadable").mkdir(mode=0o700)
     with pytest.raises(CopyFailed, match="unreadable"):
         run_tests(yard.builder, artifact, workload, yard.lines.append, cancelled=never)
+
+
+def test_no_word_of_the_tests_shows_a_secret() -> None:
+    case = TestCase("suite hunter2", "test[hunter2]", 0.1, "failed", "got hunter2")
+    shown = hidden(Tested(False, "hunter2 failed", 1.0, TestRun((case,)), "no hunter2"), Mask(["hunter2"]))
+    assert "hunter2" not in repr(shown)
+    assert shown.run is not None
+    assert (shown.run.cases[0].message, shown.why) == ("got ***", "*** failed")

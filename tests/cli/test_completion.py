@@ -39,7 +39,7 @@ def test_commands_are_completed() -> None:
 
 
 def test_options_and_subcommands_are_completed() -> None:
-    assert complete("highroad", "tokens", "re") == ["revoke"]
+    assert complete("highroad", "tokens", "re") == ["revoke", "revoke-leaked"]
     assert "--follow" in complete("highroad", "logs", "--fo")
 
 

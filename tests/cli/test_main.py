@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -62,10 +63,19 @@ def test_every_command_loads_helps_and_takes_json(name: str) -> None:
     context = click.Context(root, info_name="highroad")
     command = root.get_command(context, name)
     assert command is not None
-    for each in command.commands.values() if isinstance(command, click.Group) else [command]:
+    for each in commands_of(command):
         assert any("--json" in parameter.opts for parameter in each.params), each.name
         assert each.get_help(click.Context(each, info_name=each.name, parent=context))
         assert each.help
+
+
+def commands_of(command: click.Command) -> Iterator[click.Command]:
+    """The command, or all in it, whatever the depth."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            yield from commands_of(each)
+    else:
+        yield command
 
 
 def test_a_closed_pipe_is_quiet(signed_in: Canned) -> None:

@@ -17,7 +17,7 @@ from tests.client.canned import Canned
 ME = {
     "id": "usr_1",
     "email": "ada@example.com",
-    "admin": True,
+    "role": "owner",
     "token": {"id": "tok_9", "name": "x", "scopes": ["read"]},
 }
 
@@ -170,7 +170,7 @@ def test_logout_forgets_also_when_the_token_cannot_be_revoked(signed_in: Canned,
 
 def test_whoami_says_who_and_where(signed_in: Canned, highroad: Highroad) -> None:
     signed_in.answer("GET", "/me", ME)
-    assert f"ada@example.com, administrator at {signed_in.url}" in highroad("whoami").out
+    assert f"ada@example.com, owner at {signed_in.url}" in highroad("whoami").out
     assert highroad("whoami", "--json").document["url"] == signed_in.url
 
 

@@ -125,7 +125,7 @@ def serving() -> Iterator[Canned]:
                 canned.stopping.wait()
             self.close_connection = True
 
-        do_GET = do_POST = do_PATCH = do_DELETE = _handle
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -128,6 +128,7 @@ class Stage:
                 release=release,
                 counts=counts or {},
                 start=self.start,
+                keeper=self.platform.desk.keeper,
             )
 
     def start(self, workflow: str, subject: str) -> None:
@@ -163,7 +164,7 @@ class Stage:
         """Carry out every deployment that has its turn, and those that get it then."""
         while working := self.deployments("running"):
             for deployment in working:
-                self.platform.deployer(bare_run(actions.WORKFLOW, deployment.id), deployment.id)
+                self.platform.deployer(bare_run(actions.WORKFLOW, deployment.work), deployment.work)
 
     def script(self, command: str, **behaviour: object) -> None:
         self.driver.scripts[command] = Script(**behaviour)  # type: ignore[arg-type]  # fields by name

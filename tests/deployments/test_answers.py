@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from highroad.access.model import SYSTEM
 from highroad.deployments import store
 from highroad.deployments.answers import PlacementAnswer, placement_answer, run_answer
 from highroad.deployments.model import Deployment
@@ -41,7 +42,7 @@ def test_a_run_says_how_each_of_its_deployments_stands(stage: Stage) -> None:
     with stage.platform.context.db.read() as tx:
         run = pipelines.run(tx, release.run_id)
         assert run is not None
-        answer = run_answer(tx, stage.service, run)
+        answer = run_answer(tx, stage.service, run, SYSTEM)
     assert answer.state == "succeeded"
     assert [(each.environment, each.state, each.number) for each in answer.deployed] == [("production", "failed", 1)]
     assert "exited with code 1" in answer.deployed[0].reason

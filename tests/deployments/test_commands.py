@@ -95,12 +95,12 @@ def test_a_command_is_cancelled_and_then_has_ended(live: Stage) -> None:
     live.while_running_a_command(hold)
     command = run(live, "endless")
     assert begun.wait(10)
-    live.platform.commands.cancel(SYSTEM, command)
+    live.platform.commands.cancel(command)
     cancelled.set()
     done = ended(live, command)
     assert done.state == "cancelled"
     with pytest.raises(CommandHasEnded):
-        live.platform.commands.cancel(SYSTEM, done)
+        live.platform.commands.cancel(done)
 
 
 def test_a_command_of_a_control_plane_that_died_is_lost_and_said_to_be(live: Stage) -> None:
@@ -149,7 +149,7 @@ class Hiccup(Database):
 
 def test_how_a_command_ended_is_written_until_the_database_takes_it(live: Stage) -> None:
     context = live.platform.context
-    db = Hiccup(context.db.url.render_as_string(False))
+    db = Hiccup(context.db.url.render_as_string(False), keyring=context.db.keyring)
     commands = Commands(replace(context, db=db), live.platform.journal, live.driver)
     live.while_running_a_command(lambda: setattr(db, "fails", 2))
     command = commands.run(SYSTEM, live.service, live.environment, "migrate")

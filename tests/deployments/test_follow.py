@@ -7,7 +7,12 @@ import threading
 
 import pytest
 
+from highroad.access.model import SYSTEM, Actor
+from highroad.access.policy.engine import built_in
+from highroad.access.policy.standing import Grant, Standing
+from highroad.deployments.answers import run_answer
 from highroad.deployments.follow import BadCursor, Follower, lines_of
+from highroad.kit.clock import now
 from highroad.pipelines.model import PipelineRun
 from tests.deployments.stage import Stage
 from tests.pipelines.yard import PROCFILE, Yard
@@ -19,7 +24,7 @@ def follower(stage: Stage) -> Follower:
 
 async def told(stage: Stage, run: PipelineRun) -> list[str]:
     follow = follower(stage)
-    return [text async for text in lines_of(lambda cursor: follow.run(run.id, cursor), follow.journal)]
+    return [text async for text in lines_of(lambda cursor: follow.run(run.id, cursor, SYSTEM), follow.journal)]
 
 
 def test_a_run_is_followed_through_its_deployment_to_the_last_line(yard: Yard) -> None:
@@ -61,3 +66,26 @@ def test_a_forged_cursor_is_refused(stage: Stage, cursor: str) -> None:
     done = stage.do(release=stage.release())
     with pytest.raises(BadCursor):
         follower(stage).deployment(done.id, cursor)
+
+
+STAGING = Grant("grt", "user", "usr_1", None, "staging", "viewer", now(), "test")
+OF_STAGING = Actor(
+    "usr_1",
+    "x@example.com",
+    "user",
+    "api",
+    scopes=frozenset({"read"}),
+    standing=Standing(built_in(), grants=(STAGING,)),
+)
+
+
+def test_whoever_does_not_see_production_reads_nothing_of_it(yard: Yard) -> None:
+    run = yard.push(PROCFILE)
+    yard.work()
+    yard.stage.platform.journal.write(run.id, "deploy production", "Not deployed to production: ask ann")
+    for actor, shown in ((SYSTEM, True), (OF_STAGING, False)):
+        followed = follower(yard.stage).run(run.id, None, actor)
+        assert followed.ended
+        assert any("production" in f"{each.task} {each.text}" for each in followed.lines) is shown
+        with yard.stage.platform.context.db.read() as tx:
+            assert bool(run_answer(tx, yard.stage.service, run, actor).deployed) is shown

@@ -12,6 +12,7 @@ from highroad.deployments.model import Instance, Kind, Plan
 from highroad.deployments.plan import MOST_INSTANCES, Now, Wanted, counts_with, plan_deployment
 from highroad.drivers.contract import Abilities, InstanceSpec
 from highroad.kit.clock import parse_rfc3339
+from highroad.projects.references import Delivered
 from highroad.workload.model import Build, Limits, Process, ResourceRequest, Workload
 
 PROCESSES = Abilities("process", images=False, isolation=("users",), warnings=("no memory limits here",))
@@ -38,9 +39,9 @@ def plan(
     after: Mapping[str, str] | None = None,
     **workload: Any,
 ) -> Plan:
-    now = Now(None, before or {}, present, HOSTS if present else ())
+    now = Now(None, Delivered(before), present, HOSTS if present else ())
     whole = Workload(processes=processes or (WEB,), **workload)
-    wanted = Wanted(kind, "release 2 (abc)", whole, None, after or {}, counts or {}, HOSTS)
+    wanted = Wanted(kind, "release 2 (abc)", whole, None, Delivered(after), counts or {}, HOSTS)
     return plan_deployment(now, wanted, PROCESSES, LARGEST)
 
 
@@ -176,7 +177,7 @@ def test_a_static_site_is_served_and_not_started() -> None:
     site = Workload(processes=(), build=Build(language="static", publish="."))
     verbs: dict[Kind, str] = {"deploy": "Deploy", "restart": "Restart"}
     for kind, verb in verbs.items():
-        wanted = Wanted(kind, "release 2 (abc)", site, "/site", {}, {}, HOSTS)
-        made = plan_deployment(Now(None, {}, (), ()), wanted, PROCESSES, LARGEST)
+        wanted = Wanted(kind, "release 2 (abc)", site, "/site", Delivered(), {}, HOSTS)
+        made = plan_deployment(Now(None, Delivered(), (), ()), wanted, PROCESSES, LARGEST)
         assert made.summary == f"{verb} release 2 (abc): serve files"
         assert "files: of the site are served as they are; nothing runs" in lines(made, "start") + lines(made, "keep")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from highroad.access.model import SYSTEM
-from highroad.deployments import command_store, removal, store
+from highroad.deployments import command_store, removal, retention, store
 from highroad.drivers.contract import Finished
 from highroad.projects import store as projects
 from tests.deployments.stage import Stage, bare_run
@@ -107,5 +107,5 @@ def test_a_place_that_is_gone_can_be_forgotten_again(stage: Stage) -> None:
     identity = stage.placement().identity
     with stage.platform.context.db.begin() as tx:
         for _ in range(2):
-            store.forget_place(tx, identity)
+            retention.forget_place(tx, identity)
         assert store.list_placements(tx) == []

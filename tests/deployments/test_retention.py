@@ -19,6 +19,7 @@ from highroad.events.log import EventLog
 from highroad.kit.clock import now, rfc3339
 from highroad.pipelines import store as pipelines
 from highroad.projects import actions as projects
+from highroad.projects.references import Delivered
 from highroad.workload.model import Process, Workload
 
 WORKLOAD = Workload(processes=(Process(name="web", command="serve", http=True),))
@@ -53,7 +54,7 @@ class Place:
             environment_id=self.environment,
             actor="ann",
             origin="cli",
-            configuration={},
+            configuration=Delivered(),
             counts={},
             **words,
         )

@@ -19,16 +19,28 @@ from highroad.drivers.contract import InstanceSpec
 from highroad.errors import Temporary
 from highroad.events.log import EventLog
 from highroad.events.model import PIPELINERUN_FINISHED, Event
+from highroad.gates.model import Closed
 from highroad.kit.ids import new_id
 from highroad.pipelines import actions as pipelines
 from highroad.pipelines import store as pipeline_store
 from highroad.pipelines.model import PipelineRun
 from highroad.projects import actions as projects
 from highroad.projects.model import Environment, Service
+from highroad.projects.references import Delivered
 from highroad.workload.model import Process, Workload
 from tests import postgres, world
 
 WEB = Process(name="web", command="serve", http=True)
+
+
+class NoGates:
+    """Nothing is guarded."""
+
+    def closed_for(self, tx: Transaction, environment: Environment, kind: str) -> tuple[Closed, ...]:
+        return ()
+
+    def hold(self, tx: Transaction, deployment_id: str, who: object) -> None:
+        raise AssertionError("nothing is closed")
 
 
 @dataclass
@@ -50,7 +62,7 @@ class Shop:
             environment_id=self.environment.id,
             actor="ann",
             origin="cli",
-            configuration={},
+            configuration=Delivered(),
             counts={},
             **{"kind": "deploy", "release_id": None, "run_id": None, **values},
         ).number
@@ -70,6 +82,7 @@ def shop_in(db: Database, log: EventLog) -> Shop:
 def shop(postgres_template: tuple[str, world.People], postgres_url: str, log: EventLog) -> Iterator[Shop]:
     with postgres.database(postgres_url, template=postgres_template[0]) as url:
         db = Database(url)
+        world.unlock_for_tests(db)
         yield shop_in(db, log)
         db.close()
 
@@ -133,7 +146,13 @@ def test_a_newer_request_supersedes_one_that_was_made_at_the_same_moment(shop: S
     def ask(tx: Transaction) -> str:
         words = (tx, shop.log, SYSTEM, shop.service, shop.environment)
         return actions.request(
-            *words, kind="deploy", release=release, counts={}, run_id=None, start=lambda _w, _s: None
+            *words,
+            kind="deploy",
+            release=release,
+            counts={},
+            run_id=None,
+            start=lambda _w, _s: None,
+            keeper=NoGates(),
         ).id
 
     with shop.db.begin() as tx:

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-_YAML = re.compile(r"^```yaml\n# ([a-z.]+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_YAML = re.compile(r"^```yaml\n# ([a-z./-]+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SCHEMAS = {"highroad.yaml": "highroad.schema.json", "score.yaml": "score-v1b1.json"}
 
 

@@ -146,12 +146,16 @@ _COMMANDS = {
     "fails": "echo oops; exit 4",
     "hangs": "echo begun; sleep 600",
     "floods": "yes 0123456789",
+    "tells": "echo $TOLD; printf '%s' $TOLD | base64; exec sleep 600",
+    "tells once": "printf hunter2; sleep 0.1; printf '%s\n' -is-long",
 }
 _SCRIPTS = {
     "refuses": Script(unhealthy="GET / answered 503"),
     "crashes": Script(crashes="exited with code 3"),
     "speaks": Script(says=("one", "two", "three")),
     "fails": Script(says=("oops",), exit_code=4),
+    "tells": Script(says=("hunter2-is-long", "aHVudGVyMi1pcy1sb25n"), unhealthy="it says hunter2-is-long"),
+    "tells once": Script(says=("hunter2-is-long",)),
     "hangs": Script(says=("begun",), hangs=True),
     "floods": Script(says=("0123456789",) * 200_000, hangs=True),
 }

@@ -238,3 +238,47 @@ def test_what_a_one_off_prints_can_be_fed_into_its_stream(target: Target) -> Non
         feed(b"no end of line")
     lines = wait(lambda: len(found := target.driver.read_logs(spec.stream).lines) == 2 and found)
     assert [(line.label, line.text) for line in lines] == [(spec.label, "oops"), (spec.label, "no end of line")]
+
+
+SECRET = "hunter2-is-long"
+
+
+def test_secrets_of_an_instance_are_masked_in_its_log(target: Target) -> None:
+    spec = target.spec("tells", env={"TOLD": SECRET}, secrets=(SECRET,))
+    target.driver.start(spec)
+    assert [line.text for line in target.lines(spec, 2)] == ["***", "***"]
+
+
+def test_secrets_are_masked_in_what_a_one_off_emits(target: Target) -> None:
+    said: list[bytes] = []
+    target.driver.run(target.spec("tells once", secrets=(SECRET,)), said.append, seconds=20, cancelled=never)
+    assert b"".join(said) == b"***\n"
+
+
+def test_secrets_are_masked_in_what_is_fed_into_a_stream(target: Target) -> None:
+    spec = target.spec("sleeps", secrets=(SECRET,))
+    with target.driver.logged(spec) as feed:
+        feed(b"hunter2-")
+        feed(b"is-long\n")
+    assert [line.text for line in target.lines(spec, 1)] == ["***"]
+
+
+def test_secrets_are_masked_in_why_a_check_failed(target: Target) -> None:
+    spec = target.spec("tells", env={"TOLD": SECRET}, secrets=(SECRET,))
+    target.driver.start(spec)
+    health = Health("command", command="echo it says $TOLD; exit 1")
+    wait(lambda: "it says ***" in target.driver.check(spec, health).why)
+
+
+def test_secrets_are_masked_in_errors_and_their_causes(target: Target) -> None:
+    spec = target.break_(target.spec("sleeps", secrets=("such directory", "such/artifact")))
+    with pytest.raises(Permanent) as raised:
+        target.driver.start(spec)
+    assert "***" in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+def test_a_spec_does_not_print_what_it_holds(target: Target) -> None:
+    spec = target.spec("sleeps", env={"TOLD": SECRET}, secrets=(SECRET,))
+    assert SECRET not in repr(spec)

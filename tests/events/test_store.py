@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass, field
 
 import pytest
 
 from highroad.access.model import SYSTEM, Actor
+from highroad.audit.store import retentions
 from highroad.db.engine import Database
 from highroad.events import model as types
 from highroad.events import store
@@ -15,6 +17,8 @@ from highroad.events.log import EventLog, cloud_event
 from highroad.events.model import Event, Recorded
 from tests.events.cdevents import require_cloudevent
 from tests.world import SOURCE
+
+TEXTS = dict.fromkeys(("root", "time", "policy", "event_id", "note"), "")
 
 
 class Refused(Exception):
@@ -110,6 +114,7 @@ def test_a_number_never_comes_again_even_when_the_newest_events_were_deleted(db:
     append(db, log, "a")
     newest = read(db)[-1].seq
     with db.begin() as tx:
+        tx.execute(retentions.insert().values(end=9, count=9, through_seq=newest, **TEXTS))  # else none can be deleted
         tx.execute(store.events.delete())
     append(db, log, "b")
     assert read(db)[-1].seq > newest
@@ -155,3 +160,63 @@ def test_the_longest_names_fit(db: Database, log: EventLog) -> None:
         event = Event(types.BRANCH_CREATED, branch, project="p" * 63, service="s" * 63, environment="e" * 63)
         log.append(tx, event, who)
     assert read(db)[-1].subject == branch
+
+
+def test_what_is_known_of_the_one_who_did_it_is_kept(db: Database, log: EventLog) -> None:
+    who = Actor("usr_1", "ada@example.com", "user", "cli", token="tok_1", address="10.0.0.1", request="req_1")
+    with db.begin() as tx:
+        log.append(tx, Event(types.PROJECT_CREATED, "prj_1"), who)
+    last = read(db)[-1]
+    known = (last.actor_id, last.actor_kind, last.token, last.address, last.request)
+    assert known == ("usr_1", "user", "tok_1", "10.0.0.1", "req_1")
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    action: str = "deployment:write"
+    policy: str = "role-deployer"
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    last: Last | None
+
+
+@dataclass(frozen=True, slots=True)
+class Somebody:
+    name: str = "ada@example.com"
+    origin: str = "git"
+    decisions: Decisions = field(default_factory=lambda: Decisions(Last()))
+
+
+def test_the_decision_and_its_policy_are_kept(db: Database, log: EventLog) -> None:
+    with db.begin() as tx:
+        log.append(tx, Event(types.PROJECT_CREATED, "prj_1"), Somebody())
+        log.append(tx, Event(types.PROJECT_CREATED, "prj_2"), Somebody(decisions=Decisions(None)))
+    decided, undecided = read(db)[-2:]
+    assert (decided.action, decided.decision, decided.policy) == ("deployment:write", "allowed", "role-deployer")
+    assert (undecided.action, undecided.decision, undecided.policy) == (None, None, None)
+    assert decided.actor_id is None
+
+
+def test_a_change_is_told_as_before_and_after(db: Database, log: EventLog) -> None:
+    with db.begin() as tx:
+        log.append(
+            tx, Event(types.USER_MODIFIED, "usr_1", diff={"role": ("member", "admin"), "note": (None, "x")}), SYSTEM
+        )
+    custom = cloud_event(read(db)[-1])["data"]["customData"]  # type: ignore[index]  # JSON
+    assert custom["before"] == {"role": "member", "note": None}
+    assert custom["after"] == {"role": "admin", "note": "x"}
+    require_cloudevent(cloud_event(read(db)[-1]))
+
+
+def test_what_is_too_long_for_an_event_is_left_out_and_says_so(db: Database, log: EventLog) -> None:
+    event = Event(types.PROJECT_CREATED, "prj_1", {"name": "shop"}, custom={"plan": ["x" * 100] * 2000, "kept": "yes"})
+    with db.begin() as tx:
+        log.append(tx, event, SYSTEM)
+    last = read(db)[-1]
+    custom = last.data["customData"]
+    assert isinstance(custom, dict)
+    assert custom["plan"].startswith("208000 bytes were left out of this event (sha256:")
+    assert custom["kept"] == "yes"
+    assert len(str(last.data)) < store.LARGEST

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from highroad.errors import Temporary
 from highroad.kit.bell import Bell
+from highroad.kit.disguises import Mask
 from highroad.pipelines.journal import LONGEST_LINE, Journal
 
 
@@ -87,3 +89,22 @@ def test_a_forgotten_journal_is_gone(journal: Journal) -> None:
     journal.forget("run_1")
     journal.forget("run_1")
     assert texts(journal) == []
+
+
+def test_secrets_are_masked_before_a_line_is_kept(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, Bell(), lambda subject: Mask(["hunter2"] if subject == "run_1" else []))
+    for subject in ("run_1", "run_2"):
+        feed = journal.lines(subject, "build", indent="")
+        for piece in (b"a hun", b"ter2\nb hun\x1b[1mter2\x1b[0m\n"):
+            feed.feed(piece)
+    assert [line.text for line in journal.read("run_1")[0]] == ["a ***", "b ***"]
+    assert [line.text for line in journal.read("run_2")[0]] == ["a hunter2", "b hunter2"]
+
+
+def test_what_cannot_be_masked_is_not_said(tmp_path: Path) -> None:
+    def away(_subject: str) -> Mask:
+        raise Temporary("the database is away")
+
+    journal = Journal(tmp_path, Bell(), away)
+    journal.write("run_1", "build", "hunter2")
+    assert journal.read("run_1")[0] == []

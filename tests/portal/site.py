@@ -6,6 +6,7 @@ Nothing is built here: what a pipeline would leave behind is written with the sa
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from sqlalchemy import delete
 
 import highroad.deployments.command_store
 from highroad.access import actions as access
+from highroad.access import user_actions
 from highroad.access.model import SYSTEM, Actor, User
 from highroad.access.secrets import hash_password
 from highroad.access.store import update_user
+from highroad.audit import pages as audit_pages
 from highroad.builds.junit import TestCase, TestRun
 from highroad.builds.model import Artifact
 from highroad.db.engine import Database, Transaction, metadata
+from highroad.db.keys import data_keys, unlock
 from highroad.deployments import actions as deployments
 from highroad.deployments import api as deployments_api
 from highroad.deployments import pages as deployment_pages
@@ -28,12 +32,24 @@ from highroad.deployments import running_api, runs_api, store
 from highroad.deployments.commands import Commands
 from highroad.deployments.desk import Desk
 from highroad.deployments.follow import Follower
+from highroad.deployments.keeper import Keeper
 from highroad.deployments.model import Change, Deployment, Plan
 from highroad.drivers.contract import InstanceSpec
 from highroad.drivers.memory import MemoryDriver
 from highroad.events.log import EventLog
+from highroad.gates import pages as gates_pages
 from highroad.kit.bell import Bell
 from highroad.kit.clock import now, rfc3339
+from highroad.people import (
+    account_api,
+    federation_pages,
+    oidc_pages,
+    permission_rooms,
+    providers_api,
+    rooms,
+    second_factor_pages,
+    trust_api,
+)
 from highroad.pipelines import actions as pipeline_actions
 from highroad.pipelines import store as pipelines
 from highroad.pipelines.actions import PushedCommit
@@ -41,6 +57,10 @@ from highroad.pipelines.journal import Journal
 from highroad.pipelines.model import PipelineRun, Release
 from highroad.projects import actions as projects
 from highroad.projects.model import Environment, Service
+from highroad.projects.places import WHERE
+from highroad.projects.store import names as project_names
+from highroad.projects.visibility import event_filter
+from highroad.sealing.keychain import Keychain
 from highroad.settings import Settings
 from highroad.sources.git import Git
 from highroad.sources.repository import Repository
@@ -51,6 +71,7 @@ from highroad.web.context import Context
 from highroad.workload.model import Process, Workload
 
 PASSWORD = "correct horse battery"
+PEOPLE = (oidc_pages, federation_pages, providers_api, trust_api, second_factor_pages, account_api)
 PASSWORD_HASH = hash_password(PASSWORD)
 assert highroad.deployments.command_store, "imported for its table"
 
@@ -73,16 +94,19 @@ class Site:
         settings.make_directories()
         db, bell = Database(settings.database_url), Bell()
         metadata.create_all(db.engine)
+        unlock(db, Keychain(settings.data))
         self.context = Context(settings, db, EventLog(settings.url, bell), bell)
         journal = Journal(settings.logs / "journal", bell)
+        repository_of = self._repositories(settings)
         self.desk = Desk(
             self.context,
             self.driver,
             Follower(db, journal),
             Commands(self.context, journal, self.driver),
-            lambda id: Repository(settings.repositories / f"{id}.git", Git(settings.data / "git")),
-            lambda name, id: self.started.append((name, id)),
+            repository_of,
+            self._start,
             self._refresh_routes,
+            Keeper(self.context, self.driver, journal, repository_of, self._start),
         )
         self.app = self._app()
 
@@ -90,8 +114,16 @@ class Site:
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         app.state.context = self.context
         problems.install(app, page=pages.error_page(self.context))
-        for of_context in (pages, sign_in, account, event_pages, access_api, events_api):
+        for of_context in (pages, sign_in, account, access_api, audit_pages, gates_pages, *PEOPLE):
             app.include_router(of_context.router(self.context))
+        for of_people in (rooms.api_routers, rooms.page_routers):
+            for router in of_people(self.context, project_names):
+                app.include_router(router)
+        for of_permissions in (permission_rooms.api_routers, permission_rooms.page_routers):
+            for router in of_permissions(self.context, WHERE):
+                app.include_router(router)
+        for of_events in (event_pages, events_api):
+            app.include_router(of_events.router(self.context, event_filter))
         for of_desk in (deployment_pages, deployments_api, runs_api, running_api):
             app.include_router(of_desk.router(self.desk))
 
@@ -101,13 +133,20 @@ class Site:
 
         return app
 
+    def _repositories(self, settings: Settings) -> Callable[[str], Repository]:
+        git = Git(settings.data / "git")
+        return lambda id: Repository(settings.repositories / f"{id}.git", git)
+
+    def _start(self, name: str, id: str) -> None:
+        self.started.append((name, id))
+
     def _refresh_routes(self) -> None:
         self.routes += 1
 
     def reset(self) -> None:
         """An empty installation again: building the application anew takes ten times as long."""
         with self.context.db.begin() as tx:
-            for table in reversed(metadata.sorted_tables):
+            for table in reversed([each for each in metadata.sorted_tables if each is not data_keys]):
                 tx.execute(delete(table))
         self.started.clear()
         self.routes = 0
@@ -119,9 +158,9 @@ class Site:
 
     # Who looks
 
-    def user(self, email: str = "ada@example.com", *, admin: bool = True, password: bool = True) -> User:
+    def user(self, email: str = "ada@example.com", *, role: str = "owner", password: bool = True) -> User:
         with self.context.db.begin() as tx:
-            user = access.create_user(tx, self.context.log, SYSTEM, email=email, name="Ada", admin=admin)
+            user = user_actions.create_user(tx, self.context.log, SYSTEM, email=email, name="Ada", role=role)
             if password:
                 update_user(tx, user.id, password=PASSWORD_HASH)
         return user
@@ -145,7 +184,7 @@ class Site:
         browser = Browser(client)
         if user is not None:
             secret, browser.actor, browser.csrf = self.session(user)
-            client.cookies.set("highroad_session", secret)
+            client.cookies.set("highroad_session", secret, domain="localhost.local")  # as the jar files our own answers
         return browser
 
     # What a pipeline would leave behind
@@ -208,7 +247,8 @@ class Site:
             release=release,
             counts={},
             run_id=release.run_id,
-            start=lambda name, id: self.started.append((name, id)),
+            start=self._start,
+            keeper=self.desk.keeper,
         )
         store.set_plan(tx, asked.id, plan)
         store.begin_step(tx, asked.id, "start")

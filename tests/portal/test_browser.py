@@ -67,7 +67,7 @@ def test_a_password_signs_in_and_the_button_signs_out(browser: Browser, portal: 
 def test_a_one_time_link_signs_in_and_leaves_no_secret_in_the_address(browser: Browser, portal: Site) -> None:
     user = portal.user(password=False)
     with portal.context.db.begin() as tx:
-        secret = actions.make_link(tx, SYSTEM, user.id)
+        secret = actions.make_link(tx, portal.context.log, SYSTEM, user.id)
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{portal.context.settings.url}/sign-in/link#{secret}")

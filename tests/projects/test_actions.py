@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from highroad.access import teams
 from highroad.access.model import Actor
 from highroad.access.permissions import NotAllowed
 from highroad.db.engine import Database
@@ -14,7 +15,7 @@ from highroad.events import store as events
 from highroad.events.log import EventLog
 from highroad.kit.names import NotALabel
 from highroad.kit.paging import PageRequest
-from highroad.projects import actions, store
+from highroad.projects import actions, store, variable_store
 from highroad.projects.actions import (
     DomainTaken,
     NameTaken,
@@ -22,9 +23,9 @@ from highroad.projects.actions import (
     NoSuchEnvironment,
     NoSuchProject,
     NoSuchService,
-    NoSuchVariable,
 )
 from highroad.projects.model import BadVariable, resolve
+from highroad.projects.secrets import NoSuchVariable
 from tests.projects.conftest import Shop
 from tests.world import People, actor_of
 
@@ -204,7 +205,7 @@ def change(
 
 def in_force(db: Database, shop: Shop) -> dict[str, str]:
     with db.read() as tx:
-        reaching = store.variables_in_force(tx, shop.project.id, shop.production.id, shop.web.id)
+        reaching = variable_store.variables_in_force(tx, shop.project.id, shop.production.id, shop.web.id)
     return {each.name: each.value for each in resolve(reaching)}
 
 
@@ -257,7 +258,7 @@ def test_one_variable_set_by_many_at_once_is_one_variable(
     for thread in threads:
         thread.join()
     with db.read() as tx:
-        assert len(store.variables_in_force(tx, shop.project.id)) == 1
+        assert len(variable_store.variables_in_force(tx, shop.project.id)) == 1
 
 
 # Host names
@@ -284,3 +285,16 @@ def test_projects_come_in_pages_by_name(db: Database, log: EventLog, member: Act
     assert [each.name for each in first.items] == ["a", "b"]
     assert [each.name for each in second.items] == ["c", "shop"]
     assert second.next_page_token is None
+
+
+def test_a_team_that_owns_a_project_is_not_taken_from_it_by_its_managers(
+    db: Database, log: EventLog, member: Actor, people: People, shop: Shop
+) -> None:
+    with db.begin() as tx:
+        for name in ("payments", "search"):
+            teams.add_team(tx, name=name, title=name, parent=None)
+        owned = actions.change_project(tx, log, member, shop.project, team="payments")
+        for team in ("search", None):
+            with pytest.raises(NotAllowed, match="Only owners"):
+                actions.change_project(tx, log, member, owned, team=team)
+        assert actions.change_project(tx, log, actor_of(people.admin), owned, team="search").team == "search"

@@ -1,4 +1,4 @@
-"""Signing in, tokens and users over HTTP."""
+"""Signing in over HTTP."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from highroad.access import actions, secrets, store
-from tests.world import ADMIN, MEMBER, Api, actor_of
+from tests.world import MEMBER, Api, actor_of
 
 PASSWORD = "correct horse battery"
 
@@ -86,60 +86,3 @@ def test_what_is_no_token_is_401(sqlite_api: Api, header: str) -> None:
     answer = sqlite_api.nobody.get("/me", headers={"Authorization": header})
     assert answer.status_code == 401
     assert answer.json()["code"] in ("not-signed-in", "bad-token")
-
-
-# Tokens
-
-
-def test_a_token_is_made_used_and_revoked(api: Api) -> None:
-    made = api.member.post("/tokens", json={"name": "ci", "scopes": ["read"], "expires_in_days": 7}).json()
-    ci = api.caller(made["token"])
-    assert ci.get("/projects").status_code == 200
-    listed = {each["id"]: each for each in api.member.get("/tokens").json()["items"]}
-    assert listed[made["id"]]["last_used_at"] is not None
-    assert "token" not in listed[made["id"]]
-    assert api.member.delete(f"/tokens/{made['id']}").status_code == 204
-    assert ci.get("/projects").json()["detail"] == "The token 'ci' was revoked."
-
-
-@pytest.mark.parametrize("body", [{"name": ""}, {"name": "x", "scopes": ["fly"]}, {"name": "x", "expires_in_days": 0}])
-def test_a_token_that_makes_no_sense_is_422(sqlite_api: Api, body: dict[str, object]) -> None:
-    assert sqlite_api.member.post("/tokens", json=body).status_code == 422
-
-
-def test_a_token_gives_away_no_more_than_it_has(sqlite_api: Api) -> None:
-    reader = sqlite_api.caller_with("read", "write")
-    assert reader.post("/tokens", json={"name": "more", "scopes": ["admin"]}).status_code == 403
-
-
-# Users
-
-
-def test_an_invited_user_comes_in_by_the_link_in_the_answer(api: Api) -> None:
-    invited = api.admin.post("/users", json={"email": "eve@example.com"}).json()
-    link, _, secret = invited["sign_in_link"].partition("#")
-    assert link == "http://localhost:8080/sign-in/link"
-    with api.db.begin() as tx:
-        session = actions.use_link(tx, api.platform.context.log, secret, address="")
-    assert session.user.email == "eve@example.com"
-
-
-def test_an_email_address_that_is_taken_is_409(api: Api) -> None:
-    answer = api.admin.post("/users", json={"email": MEMBER})
-    assert (answer.status_code, answer.json()["code"]) == (409, "user-exists")
-
-
-def test_a_deactivated_user_is_out_at_once(api: Api) -> None:
-    assert api.admin.patch(f"/users/{api.people.member.id}", json={"active": False}).json()["active"] is False
-    assert api.member.get("/me").json()["detail"] == f"{MEMBER} is deactivated."
-
-
-def test_the_last_administrator_cannot_step_down(api: Api) -> None:
-    answer = api.admin.patch(f"/users/{api.people.admin.id}", json={"admin": False})
-    assert (answer.status_code, answer.json()["code"]) == (409, "last-administrator")
-
-
-def test_users_are_listed_for_everybody_without_their_secrets(sqlite_api: Api) -> None:
-    found = sqlite_api.member.get("/users").json()["items"]
-    assert [each["email"] for each in found] == [ADMIN, MEMBER]
-    assert not {"password", "has_password", "token"} & set(found[0])

@@ -1,4 +1,4 @@
-"""Passwords, tokens and users on their pages."""
+"""One's own password, tokens and sessions on their page."""
 
 from __future__ import annotations
 
@@ -57,41 +57,3 @@ def test_a_token_form_that_is_refused_keeps_what_was_typed(ada: Browser) -> None
         assert page.status == 422
         assert 'role="alert"' in page.html
         assert 'value="my laptop"' in page.html
-
-
-def test_an_administrator_invites_somebody_by_a_link_shown_once(site: Site, ada: Browser) -> None:
-    page = ada.post("/users", email="bob@example.com", name="Bob")
-    link = re.search(r'value="http://localhost:8080/sign-in/link#([^"]+)"', page.html)
-    assert link is not None
-    assert link[1] not in ada.get("/users").html
-    assert site.browser().post("/sign-in/link", secret=link[1]).location == "/account?welcome=1"
-
-
-def test_an_invitation_that_is_refused_says_why_beside_the_form(ada: Browser) -> None:
-    assert "is a user already" in ada.post("/users", email="ada@example.com").text
-    assert ada.post("/users", email="nonsense").status == 422
-
-
-def test_a_deactivated_user_is_out_at_once(site: Site, ada: Browser) -> None:
-    bob = site.user("bob@example.com", admin=False)
-    browser = site.browser(bob)
-    assert browser.get("/").status == 200
-    ada.post(f"/users/{bob.id}", active="no")
-    assert browser.get("/").status == 303
-    assert "deactivated" in ada.get("/users").text
-
-
-def test_the_last_administrator_stays(site: Site, ada: Browser) -> None:
-    assert ada.actor is not None
-    page = ada.post(f"/users/{ada.actor.id}", active="no")
-    assert page.status == 409
-    assert "last active administrator" in page.text
-
-
-def test_users_are_for_administrators(site: Site) -> None:
-    bob = site.browser(site.user("bob@example.com", admin=False))
-    assert bob.get("/users").status == 403
-    assert bob.post("/users", email="eve@example.com").status == 403
-    assert bob.post("/users/usr_x", admin="yes").status == 403
-    assert bob.post("/users/usr_x/sign-in-link").status == 403
-    assert 'href="/users"' not in bob.get("/").html

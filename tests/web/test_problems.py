@@ -78,7 +78,7 @@ def test_json_of_another_shape_is_a_problem_of_the_request(sqlite_api: Api, body
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])
 def test_a_text_that_no_database_holds_is_a_problem_of_the_request(api: Api, name: str) -> None:
     content = json.dumps({"email": f"{name}@example.com"}).encode()
-    answer = api.admin.post("/users", content=content, headers={"Content-Type": "application/json"})
+    answer = api.admin.post("/invitations", content=content, headers={"Content-Type": "application/json"})
     assert problem(answer)["status"] == 422
 
 

@@ -13,7 +13,7 @@ from tests.portal.site import PASSWORD, Browser, Site
 def _link(site: Site, *, password: bool = True) -> str:
     user = site.user(password=password)
     with site.context.db.begin() as tx:
-        return actions.make_link(tx, SYSTEM, user.id)
+        return actions.make_link(tx, site.context.log, SYSTEM, user.id)
 
 
 def _device(site: Site) -> tuple[str, str, str]:

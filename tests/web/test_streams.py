@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from starlette.requests import Request
 
+from highroad.access import grants
 from highroad.errors import Malformed
 from highroad.kit.bell import Bell
 from highroad.web import streams
@@ -126,6 +127,29 @@ def test_a_stream_ends_soon_after_its_reader_may_not_read_any_more(
         sqlite_api.admin.patch(f"/users/{sqlite_api.people.member.id}", json={"active": False})
 
     threading.Timer(0.1, deactivate).start()
+    assert numbers(parse(text_of(sqlite_api, bell, reader))) == [1]
+
+
+def test_a_deactivation_ends_a_stream_within_seconds_of_it(sqlite_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "RECHECK_SECONDS", 0.05)
+    bell, reader = sqlite_api.platform.context.bell, Counter(1, ended=False)
+
+    def deactivate() -> None:
+        sqlite_api.admin.patch(f"/users/{sqlite_api.people.member.id}", json={"active": False})
+
+    threading.Timer(0.1, deactivate).start()
+    assert numbers(parse(text_of(sqlite_api, bell, reader))) == [1]
+
+
+def test_a_stream_ends_when_a_role_of_its_reader_does(sqlite_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "PING_SECONDS", 0.05)
+    bell, reader = Bell(), Counter(1, ended=False)
+
+    def withdraw() -> None:
+        with sqlite_api.db.begin() as tx:
+            grants.forget_holder(tx, sqlite_api.people.member.id)
+
+    threading.Timer(0.1, withdraw).start()
     assert numbers(parse(text_of(sqlite_api, bell, reader))) == [1]
 
 

@@ -1,28 +1,27 @@
-"""What people do to come in and to let others in. Every verb takes a transaction, the event log and the actor."""
+"""How people come in: tokens, sessions, passwords, links and devices. Every verb takes a transaction, the event log and
+the actor. What administrators do with users, tokens and teams stands in the modules named for it."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy.exc import IntegrityError
-
-from highroad.access import store
+from highroad.access import grants, store
 from highroad.access.brakes import Brake, brakes
-from highroad.access.model import SCOPES, Actor, Login, Origin, Session, Token, User
+from highroad.access.model import SCOPES, SYSTEM, Actor, Login, Origin, Session, User
 from highroad.access.permissions import NotAllowed, NotSignedIn, require
 from highroad.access.secrets import (
     digest,
     hash_password,
     looks_like_token,
     new_secret,
-    new_token,
     new_user_code,
     password_matches,
 )
+from highroad.access.token_actions import TOKEN_LIFE_DAYS, BadToken, issue_token
+from highroad.access.user_actions import NoSuchUser, refuse_raising
 from highroad.db.engine import Database, Transaction
-from highroad.errors import Conflict, FieldError, Invalid, NotFound, TooMany
+from highroad.errors import FieldError, Invalid, NotFound, TooMany
 from highroad.events import model as events
 from highroad.events.log import EventLog
 from highroad.events.model import Event
@@ -32,22 +31,14 @@ from highroad.kit.ids import new_id
 SESSION_LIFE = timedelta(days=14)
 LINK_LIFE = timedelta(hours=24)
 LOGIN_LIFE = timedelta(minutes=10)
-TOKEN_LIFE_DAYS = 90
 SHORTEST_PASSWORD = 10
 MOST_OPEN_LOGINS = 100
 """From one address. One more displaces the oldest: whoever asks too often is in nobody's way but his own."""
-
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 
 
 class WrongPassword(NotSignedIn):
     code = "wrong-password"
     title = "The email address or the password is wrong"
-
-
-class BadToken(NotSignedIn):
-    code = "bad-token"
-    title = "The token cannot be used"
 
 
 class BadLink(NotSignedIn):
@@ -59,24 +50,8 @@ class SlowDown(TooMany):
     code = "slow-down"
 
 
-class UserExists(Conflict):
-    code = "user-exists"
-
-
-class LastAdministrator(Conflict):
-    code = "last-administrator"
-
-
 class WeakPassword(Invalid):
     code = "weak-password"
-
-
-class NoSuchUser(NotFound):
-    code = "no-such-user"
-
-
-class NoSuchToken(NotFound):
-    code = "no-such-token"
 
 
 class NoSuchLogin(NotFound):
@@ -110,13 +85,39 @@ def authenticate(tx: Transaction, secret: str, *, origin: Origin, address: str) 
         raise BadToken(f"The token {token.name!r} was revoked.", next_step="highroad login URL")
     if token.expires_at is not None and token.expires_at <= now():
         raise BadToken(f"The token {token.name!r} has expired.", next_step="highroad login URL")
-    scopes = frozenset(token.scopes) & scopes_of(user)
-    return Actor(user.id, user.email, "user", origin, user.admin, scopes, token=token.id, address=address)
+    scopes = frozenset(token.scopes) & user.scopes
+    standing = (
+        grants.standing_of_policy_token(tx, token.policy, user.email)
+        if token.policy is not None
+        else grants.standing_of(tx, user.id)
+    )
+    return Actor(
+        user.id,
+        user.email,
+        user.kind,
+        origin,
+        user.role,
+        scopes,
+        token=token.id,
+        address=address,
+        standing=standing,
+    )
 
 
-def stale_last_use(token: Token) -> bool:
-    """Whether `last_used_at` is worth a write: it is kept to the minute, or reads would all become writes."""
-    return token.last_used_at is None or now() - token.last_used_at > timedelta(minutes=1)
+def actor_named(tx: Transaction, name: str, *, origin: Origin) -> Actor:
+    """The account that set off some work earlier, with the rights that it has now: none once it is deactivated."""
+    found = store.user_by_email(tx, name)
+    if found is None:
+        return SYSTEM if name == SYSTEM.name else Actor("unknown", name, "user", origin)
+    user = found[0]
+    if not user.active:
+        return Actor(user.id, user.email, user.kind, origin)
+    tokens = store.list_tokens(tx, user.id) if user.kind == "policy" else []
+    policy = next((token.policy for token in tokens if token.policy and token.revoked_at is None), None)
+    standing = (
+        grants.standing_of(tx, user.id) if policy is None else grants.standing_of_policy_token(tx, policy, user.email)
+    )
+    return Actor(user.id, user.email, user.kind, origin, user.role, user.scopes, standing=standing)
 
 
 def actor_of_session(tx: Transaction, secret: str, *, address: str) -> tuple[Actor, Session] | None:
@@ -126,15 +127,18 @@ def actor_of_session(tx: Transaction, secret: str, *, address: str) -> tuple[Act
     session, user = found
     if session.expires_at <= now() or not user.active:
         return None
-    scopes = scopes_of(user)
-    return Actor(
-        user.id, user.email, "user", "portal", user.admin, scopes, session=session.id, address=address
-    ), session
-
-
-def scopes_of(user: User) -> frozenset[str]:
-    """All that a sign-in of this user can be allowed."""
-    return frozenset(SCOPES) - (frozenset() if user.admin else {"admin"})
+    actor = Actor(
+        user.id,
+        user.email,
+        "user",
+        "portal",
+        user.role,
+        user.scopes,
+        session=session.id,
+        address=address,
+        standing=grants.standing_of(tx, user.id),
+    )
+    return actor, session
 
 
 def check_password(db: Database, log: EventLog, *, email: str, password: str, address: str, origin: Origin) -> User:
@@ -146,7 +150,7 @@ def check_password(db: Database, log: EventLog, *, email: str, password: str, ad
     with db.read() as tx:
         held = brakes(email, address, failures=lambda key: store.failures(tx, key))
         for brake in held:
-            _refuse_when_too_many(brake, store.failures(tx, brake.key))
+            refuse_when_too_many(brake, store.failures(tx, brake.key))
         found = store.user_by_email(tx, email)
     user, stored = found if found else (None, None)
     if not password_matches(stored, password) or user is None or not user.active:
@@ -167,7 +171,7 @@ def check_password(db: Database, log: EventLog, *, email: str, password: str, ad
     return user
 
 
-def _refuse_when_too_many(brake: Brake, failures: tuple[int, datetime] | None) -> None:
+def refuse_when_too_many(brake: Brake, failures: tuple[int, datetime] | None) -> None:
     if failures is None:
         return
     count, last = failures
@@ -180,36 +184,57 @@ def _refuse_when_too_many(brake: Brake, failures: tuple[int, datetime] | None) -
         )
 
 
-def start_session(tx: Transaction, log: EventLog, user: User, *, address: str) -> NewSession:
+def start_session(
+    tx: Transaction, log: EventLog, user: User, *, address: str, agent: str = "", link_by: str = ""
+) -> NewSession:
+    """`link_by` is who made the one-time link that it begins with: that person could be the one who is here."""
     secret = new_secret()
     expires = now() + SESSION_LIFE
     store.add_session(
-        tx, digest=digest(secret), user_id=user.id, csrf=new_secret(), expires_at=expires, address=address[:64]
+        tx,
+        digest=digest(secret),
+        user_id=user.id,
+        csrf=new_secret(),
+        expires_at=expires,
+        address=address[:64],
+        agent=agent[:200],
     )
     who = Actor(user.id, user.email, "user", "portal", address=address)
-    log.append(tx, Event(events.USER_SIGNED_IN, user.id, custom={"address": address}), who)
+    custom: dict[str, object] = {"address": address}
+    if link_by:
+        custom["link_by"] = link_by
+    log.append(tx, Event(events.USER_SIGNED_IN, user.id, custom=custom), who)
     return NewSession(secret, user)
 
 
 def use_link(tx: Transaction, log: EventLog, secret: str, *, address: str) -> NewSession:
-    user_id = store.use_link(tx, digest(secret))
-    user = store.user(tx, user_id) if user_id else None
-    if user is None or not user.active:
+    user, made_by = spend_link(tx, secret)
+    return start_session(tx, log, user, address=address, link_by=made_by)
+
+
+def spend_link(tx: Transaction, secret: str) -> tuple[User, str]:
+    """The user of a one-time link, which opens no longer, and who made it. Raises `BadLink`."""
+    found = store.use_link(tx, digest(secret))
+    user = store.user(tx, found[0]) if found else None
+    if found is None or user is None or not user.active:
         raise BadLink(
             "This sign-in link was used before or has expired.",
             next_step="On the machine that runs Highroad: highroad sign-in-link",
         )
-    return start_session(tx, log, user, address=address)
+    return user, found[1]
 
 
-def make_link(tx: Transaction, actor: Actor, user_id: str) -> str:
+def make_link(tx: Transaction, log: EventLog, actor: Actor, user_id: str) -> str:
     """The secret of a one-time link for `user_id`, valid a day. Links made before for this user open no longer."""
     require(actor, "user:write")
-    if store.user(tx, user_id) is None:
+    user = store.user(tx, user_id)
+    if user is None or user.kind != "user":
         raise NoSuchUser("There is no such user.", next_step="highroad users list")
+    refuse_raising(actor, user, {})  # whoever holds the link is that user
     secret = new_secret()
     store.drop_links(tx, user_id)
-    store.add_link(tx, digest=digest(secret), user_id=user_id, expires_at=now() + LINK_LIFE)
+    store.add_link(tx, digest=digest(secret), user_id=user_id, expires_at=now() + LINK_LIFE, made_by=actor.name)
+    log.append(tx, Event(events.USER_LINK_MADE, user.id, {"email": user.email}), actor)
     return secret
 
 
@@ -253,143 +278,21 @@ def collect_login(tx: Transaction, log: EventLog, id: str, secret: str) -> tuple
     assert user is not None, "logins reference users"
     if not user.active or not store.remove_login(tx, id):
         raise NoSuchLogin("This login was used before, or its user is gone.", next_step="Run highroad login again.")
-    scopes = tuple(scope for scope in SCOPES if scope in scopes_of(user))
+    scopes = tuple(scope for scope in SCOPES if scope in user.scopes)
     _, token = issue_token(tx, log, user, name=login.device, scopes=scopes, days=TOKEN_LIFE_DAYS, origin="cli")
     return user, token
 
 
-# Tokens
+# Passwords
 
 
-def issue_token(
-    tx: Transaction,
-    log: EventLog,
-    user: User,
-    *,
-    name: str,
-    scopes: tuple[str, ...],
-    days: int | None,
-    origin: Origin,
-    maker: Token | None = None,
-) -> tuple[Token, str]:
-    """A token for a user who has just proved who he is. `days` None: it does not expire.
-
-    `maker` is the token by which it was asked for, if any: it expires no later than that, and is revoked with it.
-    """
-    secret = new_token()
-    ends = [now() + timedelta(days=days)] if days is not None else []
-    if maker is not None and maker.expires_at is not None:
-        ends.append(maker.expires_at)
-    token = store.add_token(
-        tx,
-        id=new_id("tok"),
-        user_id=user.id,
-        name=name[:120],
-        digest=digest(secret),
-        scopes=scopes,
-        expires_at=min(ends, default=None),
-        maker_id=maker.id if maker else None,
-    )
-    who = Actor(user.id, user.email, "user", origin)
-    log.append(tx, Event(events.TOKEN_CREATED, token.id, {"name": token.name, "scopes": list(scopes)}), who)
-    return token, secret
-
-
-def create_token(
-    tx: Transaction, log: EventLog, actor: Actor, *, name: str, scopes: list[str], days: int | None
-) -> tuple[Token, str]:
-    """A further token of the actor, with scopes among the actor's own. Returns it with its secret, shown once.
-
-    Asked for by a token, it lives no longer than that one: neither past its expiry nor past its being revoked.
-    """
-    require(actor, "self:write")
-    wanted = tuple(dict.fromkeys(scopes))
-    unknown = [scope for scope in wanted if scope not in SCOPES]
-    if unknown or not wanted:
-        raise Invalid(
-            f"Unknown scopes: {', '.join(unknown)[:200]}." if unknown else "A token needs at least one scope.",
-            next_step=f"Choose among {', '.join(SCOPES)}.",
-            errors=[FieldError("/scopes", f"among {', '.join(SCOPES)}")],
+def require_password(new: str) -> None:
+    if len(new) < SHORTEST_PASSWORD or len(new) > 1000:
+        raise WeakPassword(
+            f"A password has at least {SHORTEST_PASSWORD} characters.",
+            next_step="Use a few words that only you would put together.",
+            errors=[FieldError("/new", f"at least {SHORTEST_PASSWORD} characters")],
         )
-    beyond = [scope for scope in wanted if scope not in actor.scopes]
-    if beyond:
-        raise NotAllowed(
-            f"You cannot give a token more than you have now: {', '.join(beyond)}.",
-            next_step="Create it from the portal, or with a token that has these scopes.",
-        )
-    user = store.user(tx, actor.id)
-    if user is None:
-        raise NoSuchUser("Only a user has tokens.", next_step="Sign in as a user.")
-    if not name.strip():
-        raise Invalid(
-            "A token needs a name.", next_step="Say what it is for.", errors=[FieldError("/name", "is empty")]
-        )
-    maker = store.lock_token(tx, actor.token) if actor.token else None
-    if maker is not None and maker.revoked_at is not None:  # since it was looked at
-        raise BadToken(f"The token {maker.name!r} was revoked.", next_step="highroad login URL")
-    return issue_token(tx, log, user, name=name.strip(), scopes=wanted, days=days, origin=actor.origin, maker=maker)
-
-
-def revoke_token(tx: Transaction, log: EventLog, actor: Actor, id: str) -> None:
-    """End a token of the actor and all that were made by it. Every token may end itself: so a device signs out."""
-    require(actor, "self:read" if id == actor.token else "self:write")
-    if not store.revoke_token(tx, id, actor.id):
-        raise NoSuchToken("You have no such token, or it was revoked before.", next_step="highroad tokens list")
-    log.append(tx, Event(events.TOKEN_REVOKED, id), actor)
-    for made in store.tokens_made_by(tx, id, actor.id):
-        if store.revoke_token(tx, made, actor.id):
-            log.append(tx, Event(events.TOKEN_REVOKED, made), actor)
-
-
-# Users
-
-
-def create_user(tx: Transaction, log: EventLog, actor: Actor, *, email: str, name: str, admin: bool) -> User:
-    require(actor, "user:write")
-    email = email.strip().lower()
-    if not _EMAIL.fullmatch(email):
-        raise Invalid(
-            f"{email[:80]!r} is not an email address.",
-            next_step="Pass one like ada@example.com.",
-            errors=[FieldError("/email", "is not an email address")],
-        )
-    try:
-        with tx.connection.begin_nested():
-            user = store.add_user(
-                tx, id=new_id("usr"), email=email, name=(name.strip() or email)[:120], admin=admin, password=None
-            )
-    except IntegrityError as error:
-        raise UserExists(f"{email} is a user already.", next_step="highroad users list") from error
-    log.append(tx, Event(events.USER_CREATED, user.id, {"email": email, "admin": admin}), actor)
-    return user
-
-
-def change_user(
-    tx: Transaction, log: EventLog, actor: Actor, id: str, *, name: str | None, admin: bool | None, active: bool | None
-) -> User:
-    """Change what is not None. Deactivation ends the user's sessions, tokens and links in the same transaction."""
-    require(actor, "user:write")
-    administrators = store.active_admins(tx)
-    user = store.user(tx, id)
-    if user is None:
-        raise NoSuchUser("There is no such user.", next_step="highroad users list")
-    values = {"name": name, "admin": admin, "active": active}
-    values = {key: value for key, value in values.items() if value is not None}
-    if not values:
-        return user
-    if administrators == [id] and (admin is False or active is False):
-        raise LastAdministrator(
-            "This is the last active administrator.", next_step="Make somebody else an administrator first."
-        )
-    store.update_user(tx, id, **values)
-    if active is False:
-        store.end_sessions_of(tx, id)
-        store.revoke_tokens_of(tx, id)
-        store.drop_links(tx, id)
-    changed = store.user(tx, id)
-    assert changed is not None, "it was there a moment ago, in the same transaction"
-    log.append(tx, Event(events.USER_MODIFIED, id, {"changed": sorted(values)}), actor)
-    return changed
 
 
 def set_password(db: Database, log: EventLog, actor: Actor, *, current: str | None, new: str) -> None:
@@ -399,17 +302,12 @@ def set_password(db: Database, log: EventLog, actor: Actor, *, current: str | No
     for, only somebody in the portal can.
     """
     require(actor, "self:write")
-    if len(new) < SHORTEST_PASSWORD or len(new) > 1000:
-        raise WeakPassword(
-            f"A password has at least {SHORTEST_PASSWORD} characters.",
-            next_step="Use a few words that only you would put together.",
-            errors=[FieldError("/new", f"at least {SHORTEST_PASSWORD} characters")],
-        )
+    require_password(new)
     with db.read() as tx:
         user = store.user(tx, actor.id)
     if user is None:
         raise NoSuchUser("Only a user has a password.", next_step="Sign in as a user.")
-    if scopes_of(user) - actor.scopes:
+    if user.scopes - actor.scopes:
         raise NotAllowed(
             "A password lets its user do more than this token may do.",
             next_step="Change it in the portal, or with a token that has all your scopes.",

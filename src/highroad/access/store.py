@@ -20,7 +20,8 @@ from sqlalchemy import (
     update,
 )
 
-from highroad.access.model import Login, Session, Token, User
+from highroad.access.model import AccountKind, Login, Session, Token, User
+from highroad.access.policy.roles import OrganizationRole
 from highroad.db.engine import Transaction, metadata
 from highroad.kit.clock import now, parse_rfc3339, rfc3339
 
@@ -34,9 +35,10 @@ users = Table(
     Column("email", String(254), nullable=False, unique=True),
     Column("name", String(120), nullable=False),
     Column("password", Text),
-    Column("admin", Boolean, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("created_at", String(32), nullable=False),
+    Column("role", String(16), nullable=False, server_default="member"),
+    Column("kind", String(8), nullable=False, server_default="user"),
 )
 tokens = Table(
     "tokens",
@@ -51,6 +53,11 @@ tokens = Table(
     Column("last_used_at", String(32)),
     Column("revoked_at", String(32)),
     Column("maker_id", String(40), ForeignKey("tokens.id", ondelete="CASCADE")),
+    Column("policy", Text),
+    Column("origin", String(16)),
+    Column("made_by", String(254)),
+    Column("last_address", String(64)),
+    Column("last_origin", String(16)),
 )
 sessions = Table(
     "sessions",
@@ -61,6 +68,8 @@ sessions = Table(
     Column("created_at", String(32), nullable=False),
     Column("expires_at", String(32), nullable=False),
     Column("address", String(64), nullable=False),
+    Column("agent", String(200), nullable=False, server_default=""),
+    Column("last_seen_at", String(32), nullable=False, server_default=""),
 )
 sign_in_links = Table(
     "sign_in_links",
@@ -69,6 +78,7 @@ sign_in_links = Table(
     Column("user_id", String(40), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("expires_at", String(32), nullable=False),
     Column("used_at", String(32)),
+    Column("made_by", String(254), nullable=False, server_default=""),
 )
 logins = Table(
     "logins",
@@ -92,14 +102,20 @@ failed_attempts = Table(
 )
 
 
-def add_user(tx: Transaction, *, id: str, email: str, name: str, admin: bool, password: str | None) -> User:
+def add_user(
+    tx: Transaction,
+    *,
+    id: str,
+    email: str,
+    name: str,
+    role: OrganizationRole = "member",
+    password: str | None = None,
+    kind: AccountKind = "user",
+) -> User:
     created = now()
-    tx.execute(
-        insert(users).values(
-            id=id, email=email, name=name, admin=admin, active=True, password=password, created_at=rfc3339(created)
-        )
-    )
-    return User(id, email, name, admin, True, password is not None, created)
+    values = {"email": email, "name": name, "role": role, "kind": kind, "password": password}
+    tx.execute(insert(users).values(id=id, active=True, created_at=rfc3339(created), **values))
+    return User(id, email, name, role, True, password is not None, created, kind)
 
 
 def user(tx: Transaction, id: str) -> User | None:
@@ -113,14 +129,15 @@ def user_by_email(tx: Transaction, email: str) -> tuple[User, str | None] | None
     return (_user(row), row["password"]) if row else None
 
 
-def list_users(tx: Transaction) -> list[User]:
-    return [_user(row) for row in tx.execute(select(users).order_by(users.c.email)).mappings()]
+def list_users(tx: Transaction, kind: AccountKind = "user") -> list[User]:
+    statement = select(users).where(users.c.kind == kind).order_by(users.c.email)
+    return [_user(row) for row in tx.execute(statement).mappings()]
 
 
-def active_admins(tx: Transaction) -> list[str]:
-    """Ids of the active administrators, locked until the transaction ends: of two who would each remove the other, one
+def active_owners(tx: Transaction) -> list[str]:
+    """Ids of the active owners, locked until the transaction ends: of two who would each remove the other, one
     has to wait and look again."""
-    statement = select(users.c.id).where(users.c.admin, users.c.active).order_by(users.c.id).with_for_update()
+    statement = select(users.c.id).where(users.c.role == "owner", users.c.active).order_by(users.c.id).with_for_update()
     return [str(row[0]) for row in tx.execute(statement)]
 
 
@@ -138,6 +155,9 @@ def add_token(
     scopes: tuple[str, ...],
     expires_at: datetime | None,
     maker_id: str | None = None,
+    policy: str | None = None,
+    origin: str | None = None,
+    made_by: str | None = None,
 ) -> Token:
     created = now()
     tx.execute(
@@ -150,9 +170,12 @@ def add_token(
             created_at=rfc3339(created),
             expires_at=rfc3339(expires_at) if expires_at else None,
             maker_id=maker_id,
+            policy=policy,
+            origin=origin,
+            made_by=made_by,
         )
     )
-    return Token(id, user_id, name, scopes, created, expires_at, None, None)
+    return Token(id, user_id, name, scopes, created, expires_at, None, None, policy, origin, made_by)
 
 
 def token_by_digest(tx: Transaction, digest: str) -> tuple[Token, User] | None:
@@ -162,6 +185,21 @@ def token_by_digest(tx: Transaction, digest: str) -> tuple[Token, User] | None:
     owner = user(tx, row["user_id"])
     assert owner is not None, "tokens reference users"
     return _token(row), owner
+
+
+def token(tx: Transaction, id: str) -> tuple[Token, User] | None:
+    row = tx.execute(select(tokens).where(tokens.c.id == id)).mappings().first()
+    if row is None:
+        return None
+    owner = user(tx, row["user_id"])
+    assert owner is not None, "tokens reference users"
+    return _token(row), owner
+
+
+def lock_active(tx: Transaction, user_id: str) -> bool:
+    """Whether the account is active, which nobody changes before this transaction has ended."""
+    statement = select(users.c.active).where(users.c.id == user_id).with_for_update()
+    return bool(tx.execute(statement).scalar_one_or_none())
 
 
 def lock_token(tx: Transaction, id: str) -> Token | None:
@@ -186,8 +224,22 @@ def list_tokens(tx: Transaction, user_id: str) -> list[Token]:
     return [_token(row) for row in tx.execute(statement).mappings()]
 
 
-def touch_token(tx: Transaction, id: str) -> None:
-    tx.execute(update(tokens).where(tokens.c.id == id).values(last_used_at=rfc3339(now())))
+def every_token(tx: Transaction, kind: AccountKind | None = None) -> list[tuple[Token, User]]:
+    """Every account's tokens with their accounts, newest first; with `kind`, those of such accounts."""
+    statement = select(tokens).order_by(tokens.c.created_at.desc(), tokens.c.id)
+    by_id = {str(row["id"]): _user(row) for row in tx.execute(select(users)).mappings()}
+    found = [(_token(row), by_id[row["user_id"]]) for row in tx.execute(statement).mappings()]
+    return [each for each in found if kind is None or each[1].kind == kind]
+
+
+def touch_token(tx: Transaction, id: str, *, address: str = "", origin: str = "") -> None:
+    """Note that the token was used now, from where and how."""
+    values = {"last_used_at": rfc3339(now()), "last_address": address[:64] or None, "last_origin": origin or None}
+    tx.execute(update(tokens).where(tokens.c.id == id).values(**values))
+
+
+def set_token_policy(tx: Transaction, id: str, policy: str) -> None:
+    tx.execute(update(tokens).where(tokens.c.id == id).values(policy=policy))
 
 
 def revoke_token(tx: Transaction, id: str, user_id: str) -> bool:
@@ -195,7 +247,9 @@ def revoke_token(tx: Transaction, id: str, user_id: str) -> bool:
     return tx.execute(statement.values(revoked_at=rfc3339(now()))).rowcount == 1
 
 
-def add_session(tx: Transaction, *, digest: str, user_id: str, csrf: str, expires_at: datetime, address: str) -> None:
+def add_session(
+    tx: Transaction, *, digest: str, user_id: str, csrf: str, expires_at: datetime, address: str, agent: str = ""
+) -> None:
     tx.execute(delete(sessions).where(sessions.c.expires_at < rfc3339(now())))
     tx.execute(
         insert(sessions).values(
@@ -205,6 +259,8 @@ def add_session(tx: Transaction, *, digest: str, user_id: str, csrf: str, expire
             created_at=rfc3339(now()),
             expires_at=rfc3339(expires_at),
             address=address,
+            agent=agent,
+            last_seen_at=rfc3339(now()),
         )
     )
 
@@ -215,7 +271,25 @@ def session(tx: Transaction, digest: str) -> tuple[Session, User] | None:
         return None
     owner = user(tx, row["user_id"])
     assert owner is not None, "sessions reference users"
-    return Session(digest, row["user_id"], row["csrf"], parse_rfc3339(row["expires_at"])), owner
+    return _session(row), owner
+
+
+def list_sessions(tx: Transaction, user_id: str) -> list[Session]:
+    """Those that have not ended, the one used last first."""
+    mine = (sessions.c.user_id == user_id, sessions.c.expires_at > rfc3339(now()))
+    statement = select(sessions).where(*mine).order_by(sessions.c.last_seen_at.desc(), sessions.c.digest)
+    return [_session(row) for row in tx.execute(statement).mappings()]
+
+
+def touch_session(tx: Transaction, digest: str, *, address: str) -> None:
+    values = {"last_seen_at": rfc3339(now()), "address": address[:64]}
+    tx.execute(update(sessions).where(sessions.c.digest == digest).values(**values))
+
+
+def copy_session(tx: Transaction, digest: str, to: str) -> None:
+    """The same session under another digest, beside the old one."""
+    row = tx.execute(select(sessions).where(sessions.c.digest == digest)).mappings().one()
+    tx.execute(insert(sessions).values(**{**row, "digest": to}))
 
 
 def end_session(tx: Transaction, digest: str) -> None:
@@ -232,8 +306,9 @@ def revoke_tokens_of(tx: Transaction, user_id: str) -> None:
     tx.execute(statement.values(revoked_at=rfc3339(now())))
 
 
-def add_link(tx: Transaction, *, digest: str, user_id: str, expires_at: datetime) -> None:
-    tx.execute(insert(sign_in_links).values(digest=digest, user_id=user_id, expires_at=rfc3339(expires_at)))
+def add_link(tx: Transaction, *, digest: str, user_id: str, expires_at: datetime, made_by: str) -> None:
+    values = {"digest": digest, "user_id": user_id, "expires_at": rfc3339(expires_at), "made_by": made_by[:254]}
+    tx.execute(insert(sign_in_links).values(values))
 
 
 def drop_links(tx: Transaction, user_id: str) -> None:
@@ -241,14 +316,15 @@ def drop_links(tx: Transaction, user_id: str) -> None:
     tx.execute(delete(sign_in_links).where(sign_in_links.c.user_id == user_id, sign_in_links.c.used_at.is_(None)))
 
 
-def use_link(tx: Transaction, digest: str) -> str | None:
-    """Spend the link; its user's id, or None when it is unknown, expired or was used before."""
+def use_link(tx: Transaction, digest: str) -> tuple[str, str] | None:
+    """Spend the link; its user's id and who made it, or None when it is unknown, expired or was used before."""
     unspent = (sign_in_links.c.digest == digest, sign_in_links.c.used_at.is_(None))
     statement = update(sign_in_links).where(*unspent, sign_in_links.c.expires_at > rfc3339(now()))
     if tx.execute(statement.values(used_at=rfc3339(now()))).rowcount != 1:
         return None
-    found = tx.execute(select(sign_in_links.c.user_id).where(sign_in_links.c.digest == digest)).scalar_one()
-    return str(found)
+    wanted = select(sign_in_links.c.user_id, sign_in_links.c.made_by).where(sign_in_links.c.digest == digest)
+    found = tx.execute(wanted).one()
+    return found.user_id, found.made_by
 
 
 def add_login(
@@ -317,26 +393,44 @@ def forget_failures(tx: Transaction, key: str) -> None:
     tx.execute(delete(failed_attempts).where(failed_attempts.c.key == key))
 
 
+def _session(row: RowMapping) -> Session:
+    created, expires = parse_rfc3339(row["created_at"]), parse_rfc3339(row["expires_at"])
+    seen = parse_rfc3339(row["last_seen_at"]) if row["last_seen_at"] else created
+    return Session(row["digest"], row["user_id"], row["csrf"], expires, created, seen, row["address"], row["agent"])
+
+
 def _user(row: RowMapping) -> User:
     return User(
         row["id"],
         row["email"],
         row["name"],
-        row["admin"],
+        row["role"],
         row["active"],
         row["password"] is not None,
         parse_rfc3339(row["created_at"]),
+        row["kind"],
     )
 
 
 def _token(row: RowMapping) -> Token:
+    expires, used, revoked = (
+        parse_rfc3339(row[key]) if row[key] else None for key in ("expires_at", "last_used_at", "revoked_at")
+    )
+    created, scopes = parse_rfc3339(row["created_at"]), tuple(row["scopes"].split())
     return Token(
         row["id"],
         row["user_id"],
         row["name"],
-        tuple(row["scopes"].split()),
-        parse_rfc3339(row["created_at"]),
-        *(parse_rfc3339(row[key]) if row[key] else None for key in ("expires_at", "last_used_at", "revoked_at")),
+        scopes,
+        created,
+        expires,
+        used,
+        revoked,
+        row["policy"],
+        row["origin"],
+        row["made_by"],
+        row["last_address"],
+        row["last_origin"],
     )
 
 

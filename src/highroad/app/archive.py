@@ -18,7 +18,7 @@ from highroad.errors import Invalid
 from highroad.sources.packing import no_packing
 
 ROOMS = ("repositories", "artifacts", "dependencies", "logs", "git")
-PAPERS = ("manifest.json", "database.jsonl", "settings.json")
+PAPERS = ("manifest.json", "database.jsonl", "settings.json", "master.key")
 _MARKS = ("artifact.json", "highroad-entry.json")
 _HALF_MADE = ("incoming-", "tmp_")
 _PIECE = 1024 * 1024

@@ -4,7 +4,8 @@ A backup of a running installation is consistent where it matters. The database 
 repositories only gain what that does not know yet (`archive` says how), and an artifact that is tidied away meanwhile
 is left out as a whole, to be built again when it is wanted.
 Workflows are not part of it: what was at work is taken up again from the database when the restored installation
-starts. Users, sessions and tokens come along; the operator's file is made anew.
+starts. Users, sessions and tokens come along; the operator's file is made anew. What is sealed stays sealed, and the
+master key stays out, unless it is asked for: see `backup_keys`.
 
 Rows are JSON lines and no dump of one engine, so a backup made on SQLite can be restored into PostgreSQL and back.
 Build tools write absolute paths into what they install; restored to another directory, those are rewritten.
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from alembic.util import CommandError
 from sqlalchemy import Boolean, MetaData, Table, insert, inspect, select, text
@@ -29,14 +31,19 @@ from sqlalchemy import Boolean, MetaData, Table, insert, inspect, select, text
 from highroad import __version__
 from highroad.app import composition
 from highroad.app.archive import BadBackup, add, add_rooms, begun, extract
+from highroad.app.backup_keys import key_file, master_for, masters_of, put_key, rewrite_sealed
 from highroad.builds.trees import remove
 from highroad.db.engine import Database, Transaction, metadata
 from highroad.db.migrate import HEAD, revision, upgrade
 from highroad.errors import Conflict
 from highroad.kit.clock import now, rfc3339
+from highroad.sealing.keychain import FILE
+from highroad.sealing.master import MasterKey
 from highroad.settings import Settings, load
 
 FORMAT = 1
+PROVED = frozenset({"events", "audit_tiles", "audit_checkpoints", "audit_keys", "audit_retentions"})
+"""Tables that the audit log's tree proves byte for byte: what happened elsewhere still happened there."""
 LARGEST_REWRITTEN = 1024 * 1024
 assert composition, "every table is in the metadata once the rooms are imported"
 
@@ -59,10 +66,11 @@ class Written:
     files: int
 
 
-def write_backup(settings: Settings, file: Path) -> Written:
-    """Write the backup; `file` appears whole or not at all."""
+def write_backup(settings: Settings, file: Path, *, include_master_key: bool = False) -> Written:
+    """Write the backup; `file` appears whole or not at all. With its master key, whoever has it reads all secrets."""
     if file.exists():
         raise BackupExists(f"{file} exists.", next_step="Name a file that does not exist yet.")
+    key = [key_file(settings.data)] if include_master_key else []
     settings.make_directories()  # a restored installation that was never up has not all of them
     partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
     try:
@@ -70,7 +78,7 @@ def write_backup(settings: Settings, file: Path) -> Written:
             rows = Path(directory) / "database.jsonl"
             database = Database(settings.database_url)
             try:
-                schema = _dump(database, rows)
+                schema, masters = _dump(database, rows)
             finally:
                 database.close()
             manifest = Path(directory) / "manifest.json"
@@ -81,21 +89,23 @@ def write_backup(settings: Settings, file: Path) -> Written:
                 "made_at": rfc3339(now()),
                 "data": str(settings.data),
                 "postgresql": bool(settings.database),
+                "master": masters,
             }
             manifest.write_text(json.dumps(described))
-            for paper in (manifest, rows, settings.data / "settings.json"):
+            for paper in (manifest, rows, settings.data / "settings.json", *key):
                 add(archive, paper, paper.name)
             files = add_rooms(archive, settings.data)
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
-    return Written(file.stat().st_size, files + 3)
+    return Written(file.stat().st_size, files + 3 + len(key))
 
 
-def restore_backup(file: Path, data: Path, *, database: str | None = None) -> Written:
+def restore_backup(file: Path, data: Path, *, database: str | None = None, master_key: Path | None = None) -> Written:
     """Restore into `data`, which must be absent or empty; it appears whole or not at all. Settings come along.
 
     The database is filled when all files are in place, so that a restore that fails leaves that empty too.
+    `master_key` is a file with the key that the backup is sealed with, if that is neither in it nor in the environment.
     """
     if data.exists() and any(data.iterdir()):
         raise NotEmpty(f"{data} is not empty.", next_step="Name a directory that does not exist yet: --data DIR")
@@ -113,12 +123,15 @@ def restore_backup(file: Path, data: Path, *, database: str | None = None) -> Wr
                 next_step="Name an empty database for it: --database postgresql://...",
             )
         moved = Moved(str(manifest["data"]), str(data))
+        included = partial / FILE
+        master = master_for(list(manifest.get("master") or ()), included, master_key, Path(moved.old))
+        put_key(master, included, master_key)
         settings = replace(load(partial, {}), database=database or "")
         settings.save()
         if moved.old != moved.new:
             _rewrite_paths(partial, moved)
         with _opened(settings.database_url) as target:
-            _fill(target, partial / "database.jsonl", str(manifest["schema"]), moved)
+            _fill(target, partial / "database.jsonl", str(manifest["schema"]), moved, master)
         for paper in ("database.jsonl", "manifest.json"):
             (partial / paper).unlink()
         if data.exists():
@@ -149,14 +162,16 @@ class Moved:
 # The database
 
 
-def _dump(database: Database, file: Path) -> str:
-    """Every row of every table in one snapshot, parents before children. Returns the schema's revision."""
+def _dump(database: Database, file: Path) -> tuple[str, list[str]]:
+    """Every row of every table in one snapshot, parents before children. Returns the schema's revision, and the ids of
+    the master keys that it is sealed with."""
     schema = revision(database)
     with database.read() as tx, file.open("w") as out:
         for table in metadata.sorted_tables:
             for row in tx.execute(select(table)).mappings():
                 out.write(json.dumps([table.name, dict(row)], separators=(",", ":")) + "\n")
-    return schema or HEAD
+        masters = masters_of(tx)
+    return schema or HEAD, masters
 
 
 @contextmanager
@@ -174,10 +189,10 @@ def _require_empty(database: Database) -> None:
             raise NotEmpty("The database is not empty.", next_step="Name an empty one: --database postgresql://...")
 
 
-def _fill(database: Database, file: Path, schema: str, moved: Moved) -> None:
+def _fill(database: Database, file: Path, schema: str, moved: Moved, master: MasterKey | None) -> None:
     """Make the schema of the backup, put the rows in and bring all that to the present schema: wholly or not at all."""
     _require_empty(database)
-    with database.begin() as tx:
+    with database.rebuild() as tx:
         try:
             upgrade(tx.connection, schema)
         except CommandError as error:
@@ -189,11 +204,14 @@ def _fill(database: Database, file: Path, schema: str, moved: Moved) -> None:
         with file.open() as rows:
             for line in rows:
                 name, row = json.loads(line)
-                values = {key: moved.text(value) if isinstance(value, str) else value for key, value in row.items()}
+                written = moved.text if name not in PROVED else str
+                values = {key: written(value) if isinstance(value, str) else value for key, value in row.items()}
                 tx.execute(insert(tables.tables[name]).values(**_booleans(tables.tables[name], values)))
         if not tx.sqlite:
             _continue_sequences(tx)
         upgrade(tx.connection)
+        if master is not None and moved.old != moved.new:
+            rewrite_sealed(tx, master, moved.text)
 
 
 def _booleans(table: Table, values: dict[str, object]) -> dict[str, object]:
@@ -210,9 +228,9 @@ def _continue_sequences(tx: Transaction) -> None:
 # The files
 
 
-def _manifest(directory: Path, file: Path) -> dict[str, object]:
+def _manifest(directory: Path, file: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, object] = json.loads((directory / "manifest.json").read_text())
+        manifest: dict[str, Any] = json.loads((directory / "manifest.json").read_text())
         known = manifest["format"] == FORMAT and {"schema", "data", "postgresql"} <= manifest.keys()
     except (OSError, ValueError, KeyError, TypeError):
         known = False

@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 
 from highroad.access.model import SYSTEM
 from highroad.app.housekeeping import Housekeeping
+from highroad.db import keys
 from highroad.db.engine import Database
 from highroad.deployments import actions as deployments
 from highroad.deployments import removal, store
@@ -67,6 +69,7 @@ class Caretaker:
         apply_routes: Callable[[], None],
         sweep: Callable[[], None],
         rehouse: Callable[[list[Instance]], None],
+        look_at_gates: Callable[[datetime], None],
     ) -> None:
         self._db = db
         self._log = log
@@ -85,10 +88,12 @@ class Caretaker:
         self._chores = [
             Chore("toolchains", 86_400.0, housekeeping.know_toolchains),
             Chore("schedule", 1.0, lambda: scheduler.look(now())),
+            Chore("gates", 1.0, lambda: look_at_gates(now())),
             Chore("engine", 2.0, self.keep_engine),
             Chore("instances", 5.0, self.watch_instances),
             Chore("queues", 10.0, self.start_queued),
             Chore("pushes", 120.0, self.reconcile_pushes, due=time.monotonic() + 120),
+            Chore("keys", 5.0, partial(keys.carry_on, db)),
             Chore("sweep", 30.0, sweep, due=time.monotonic() + 30),
             Chore("housekeeping", 600.0, housekeeping.tidy, due=time.monotonic() + 60),
         ]
@@ -179,7 +184,7 @@ class Caretaker:
         """Whatever is at work has its workflow, and whatever waits for a turn that is free gets it."""
         with self._db.begin() as tx:
             working = [(pipelines.WORKFLOW, run.id) for run in pipeline_store.runs_in(tx, "running")]
-            working += [(deployments.WORKFLOW, each.id) for each in store.deployments_in(tx, "running")]
+            working += [(deployments.WORKFLOW, each.work) for each in store.deployments_in(tx, "running")]
             removals = [f"{kind}-{id}" for kind, id in projects.marked_deleted(tx)]
             for run in pipeline_store.runs_in(tx, "queued"):
                 service = projects.service_by_id(tx, run.service_id)

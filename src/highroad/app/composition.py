@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +17,69 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from highroad import __version__
-from highroad.app import system
+from highroad.access.actions import actor_named
+from highroad.access.permissions import allowed
+from highroad.access.questions import able_people
+from highroad.app import sealing_api, system
 from highroad.app.caretaker import Caretaker
+from highroad.audit import api as audit_api
+from highroad.audit import destination_api, review_api
+from highroad.audit import pages as audit_pages
+from highroad.audit import retention as audit_retention
+from highroad.audit import search_api as audit_search_api
+from highroad.audit.delivery import Delivery
+from highroad.audit.sequencer import Sequencer
+from highroad.audit.witness import Witnesses
 from highroad.builds.build import Builder
 from highroad.db.engine import Database, Transaction
+from highroad.db.keys import unlock
 from highroad.db.migrate import migrate
 from highroad.deployments import actions as deployments
 from highroad.deployments import api as deployments_api
+from highroad.deployments import approvals_api, removal, running_api, runs_api, secrets_api
 from highroad.deployments import pages as deployment_pages
-from highroad.deployments import removal, running_api, runs_api
 from highroad.deployments.commands import Commands
 from highroad.deployments.desk import Desk
 from highroad.deployments.follow import Follower
 from highroad.deployments.instances import Ports
+from highroad.deployments.keeper import Keeper
+from highroad.deployments.masks import Masks
 from highroad.deployments.push import PushGate
 from highroad.deployments.rehousing import Rehousing
 from highroad.deployments.removal import Remover
 from highroad.deployments.workflow import Deployer
 from highroad.drivers.contract import Driver
 from highroad.drivers.memory import MemoryDriver
+from highroad.errors import Temporary
 from highroad.events.log import EventLog
+from highroad.gates import api as gates_api
+from highroad.gates import pages as gates_pages
 from highroad.kit.bell import Bell
+from highroad.kit.clock import now
+from highroad.people import (
+    account_api,
+    federation_pages,
+    oidc_pages,
+    permission_rooms,
+    providers_api,
+    rooms,
+    second_factor_pages,
+    trust_api,
+)
 from highroad.pipelines import actions as pipelines
 from highroad.pipelines.journal import Journal
 from highroad.pipelines.model import PipelineRun, Release
-from highroad.pipelines.workflow import Pipeline
+from highroad.pipelines.workflow import Pipeline, Sent
 from highroad.projects import api as projects_api
 from highroad.projects import store as projects
+from highroad.projects import vaults_api
 from highroad.projects.model import Service
+from highroad.projects.places import WHERE
+from highroad.projects.visibility import event_filter
 from highroad.routing.memory import MemoryRouter
 from highroad.routing.model import Router
 from highroad.sandbox.model import Level
+from highroad.sealing.keychain import Keychain
 from highroad.settings import Settings
 from highroad.sources.gateway import Gateway
 from highroad.sources.git import install
@@ -54,6 +88,7 @@ from highroad.web import access as access_api
 from highroad.web import account, event_pages, pages, problems, sign_in
 from highroad.web import events as events_api
 from highroad.web.context import Context
+from highroad.web.request_ids import RequestIds
 from highroad.workflows.engine import Engine
 from highroad.workflows.run import Observer, Retry
 
@@ -84,16 +119,29 @@ class Platform:
     journal: Journal
     builder: Builder
     repository_of: Callable[[str], Repository]
+    masks: Masks
+    sequencer: Sequencer
+
+    def tidy_audit(self) -> None:
+        """Drop events whose time is over, and old checkpoints."""
+        audit_retention.tidy(self.sequencer, self.settings.keep_events_days)
 
 
 def compose(
-    settings: Settings, *, driver: Driver, router: Router, level: Level, observer: Observer | None = None
+    settings: Settings,
+    *,
+    driver: Driver,
+    router: Router,
+    level: Level,
+    observer: Observer | None = None,
+    clock: Callable[[], datetime] = now,
 ) -> Platform:
-    """Everything of one installation on a migrated database; nothing runs yet."""
+    """Everything of one installation on a migrated database; nothing runs yet. Gates open and close by `clock`."""
     context = _context(settings)
-    db, journal = context.db, Journal(settings.logs / "journal", context.bell)
+    db, masks = context.db, Masks(context.db)
+    journal = Journal(settings.logs / "journal", context.bell, masks)
     repository_of = _repositories(settings)
-    lost = _LostRuns(context)
+    lost = _LostRuns(context, masks)
     engine = Engine(
         settings.database_url,
         version=__version__,
@@ -103,7 +151,8 @@ def compose(
         retry=STEP_RETRY,
     )
     lost.start = engine.start
-    deployer = Deployer(context, journal, driver, router, engine.start)
+    keeper = Keeper(context, driver, journal, repository_of, engine.start, clock)
+    deployer = Deployer(context, journal, driver, router, engine.start, keeper)
     builder = Builder.from_settings(settings, level)
     pipeline = Pipeline(
         db,
@@ -112,7 +161,7 @@ def compose(
         repository_of=repository_of,
         builder=builder,
         work=settings.work,
-        on_release=_OnRelease(context, engine.start),
+        on_release=_OnRelease(context, engine.start, keeper),
         start=engine.start,
     )
     engine.register(pipelines.WORKFLOW, pipeline)
@@ -123,7 +172,7 @@ def compose(
     follower = Follower(db, journal)
     gate = PushGate(context, follower, repository_of=repository_of, start=engine.start)
     gateway = Gateway(gate, push_limit=settings.push_limit, push_seconds=settings.push_seconds)
-    desk = Desk(context, driver, follower, commands, repository_of, engine.start, deployer.apply_routes)
+    desk = Desk(context, driver, follower, commands, repository_of, engine.start, deployer.apply_routes, keeper)
     return Platform(
         settings,
         context,
@@ -140,14 +189,17 @@ def compose(
         journal,
         builder,
         repository_of,
+        masks,
+        Sequencer(db, context.log, settings.data, settings.domain),
     )
 
 
 def _context(settings: Settings) -> Context:
-    """Directories made, database migrated."""
+    """Directories made, database migrated and unlocked."""
     settings.make_directories()
     db, bell = Database(settings.database_url), Bell()
     migrate(db)
+    unlock(db, Keychain(settings.data))
     return Context(settings, db, EventLog(settings.url, bell), bell)
 
 
@@ -158,16 +210,26 @@ def _repositories(settings: Settings) -> Callable[[str], Repository]:
 
 
 class _OnRelease:
-    """A release goes to every environment whose rule matches its branch, in the release's transaction."""
+    """A release goes to every environment whose rule matches its branch, in the release's transaction, as far as
+    whoever pushed may deploy there: as the account stands now, because a build takes its time."""
 
-    def __init__(self, context: Context, start: Callable[[str, str], None]) -> None:
+    def __init__(self, context: Context, start: Callable[[str, str], None], keeper: Keeper) -> None:
         self._context = context
         self._start = start
+        self._keeper = keeper
 
-    def __call__(self, tx: Transaction, run: PipelineRun, service: Service, release: Release) -> list[str]:
-        who = _Pusher(run.actor)
-        matching = [each for each in projects.list_environments(tx, service.project_id) if each.deploys(run.branch)]
-        for environment in matching:
+    def __call__(self, tx: Transaction, run: PipelineRun, service: Service, release: Release) -> Sent:
+        who = actor_named(tx, run.actor, origin="git")
+        sent = Sent()
+        for environment in projects.list_environments(tx, service.project_id):
+            if not environment.deploys(run.branch):
+                continue
+            place = environment.place.of_service(service.name)
+            if not allowed(who, "deployment:write", place, kind="deploy", branch=run.branch):
+                sent.withheld.append(environment.name)
+                sent.ask[environment.name] = able_people(tx, "deployment:write", place)
+                continue
+            sent.environments.append(environment.name)
             deployments.request(
                 tx,
                 self._context.log,
@@ -179,24 +241,22 @@ class _OnRelease:
                 counts={},
                 run_id=run.id,
                 start=self._start,
+                keeper=self._keeper,
             )
-        return [each.name for each in matching]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pusher:
-    name: str
-    origin: str = "git"
+        return sent
 
 
 class _LostRuns:
     """A workflow that the engine could not bring to its end: recorded, so that its turn is free again."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, masks: Masks) -> None:
         self._context = context
+        self._masks = masks
         self.start: Callable[[str, str], None] = _not_yet
 
     def __call__(self, name: str, subject_id: str, error: Exception) -> None:
+        with contextlib.suppress(Temporary):
+            self._masks(subject_id)  # from now on, the log masks its secrets
         logger.error("%s %s was lost", name, subject_id, exc_info=error)
         if name == removal.WORKFLOW:
             return  # still marked: the caretaker starts it anew
@@ -225,33 +285,72 @@ def create_app(platform: Platform, caretaker: Caretaker | None = None) -> ASGIAp
     ready = caretaker.is_ready if caretaker else (lambda: True)
     for router in _api_routers(platform, ready):
         app.include_router(router)
-    for module in (pages, sign_in, account, event_pages):
-        app.include_router(module.router(platform.context))
-    app.include_router(deployment_pages.router(platform.desk))
-    return _with_git(app, platform.gateway)
+    for router in _page_routers(platform):
+        app.include_router(router)
+    return RequestIds(_with_git(app, platform.gateway))
 
 
 def _api_routers(platform: Platform, ready: Callable[[], bool]) -> list[APIRouter]:
     return [
         system.router(platform.context, platform.driver, platform.builder, ready),
         access_api.router(platform.context),
+        *rooms.api_routers(platform.context, projects.names),
+        *permission_rooms.api_routers(platform.context, WHERE),
+        providers_api.router(platform.context),
+        trust_api.router(platform.context),
+        account_api.router(platform.context),
         projects_api.router(platform.context),
         deployments_api.router(platform.desk),
         runs_api.router(platform.desk),
         running_api.router(platform.desk),
-        events_api.router(platform.context),
+        approvals_api.router(platform.desk),
+        gates_api.router(platform.context),
+        secrets_api.router(platform.desk),
+        vaults_api.router(platform.context),
+        sealing_api.router(platform.context),
+        events_api.router(platform.context, event_filter),
+        audit_search_api.router(platform.context, platform.sequencer),
+        audit_api.router(platform.context, platform.sequencer),
+        destination_api.router(platform.context),
+        review_api.router(platform.context),
     ]
+
+
+def _page_routers(platform: Platform) -> list[APIRouter]:
+    return [
+        *(module.router(platform.context) for module in (pages, sign_in, account, gates_pages)),
+        rooms.scim_router(platform.context),
+        *rooms.page_routers(platform.context, projects.names),
+        *permission_rooms.page_routers(platform.context, WHERE),
+        oidc_pages.router(platform.context),
+        federation_pages.router(platform.context),
+        second_factor_pages.router(platform.context),
+        event_pages.router(platform.context, event_filter),
+        deployment_pages.router(platform.desk),
+        audit_pages.router(platform.context),
+    ]
+
+
+def routers(platform: Platform) -> list[APIRouter]:
+    """All routes of the API and of the portal."""
+    return [*_api_routers(platform, lambda: True), *_page_routers(platform)]
 
 
 def _lifespan(platform: Platform, caretaker: Caretaker | None) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        settings = platform.settings
         threads = THREADS_SQLITE if platform.context.db.sqlite else THREADS_POSTGRES
         anyio.to_thread.current_default_thread_limiter().total_tokens = threads
+        delivery = Delivery(platform.context.db, platform.context.log, platform.settings.domain)
         if caretaker is not None:
             caretaker.start()
+            delivery.start()
+            platform.sequencer.start(Witnesses(platform.sequencer, settings.data, settings.url).look)
         yield
         if caretaker is not None:
+            platform.sequencer.stop()
+            delivery.stop()
             caretaker.stop()
 
     return lifespan

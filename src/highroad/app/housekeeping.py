@@ -19,7 +19,6 @@ from highroad.builds.build import Builder
 from highroad.builds.trees import remove
 from highroad.db.engine import Database, Transaction
 from highroad.deployments import retention, store
-from highroad.events import store as events
 from highroad.kit.clock import now
 from highroad.pipelines import store as pipelines
 from highroad.pipelines.journal import Journal
@@ -48,12 +47,15 @@ class Housekeeping:
         builder: Builder,
         repository_of: Callable[[str], Repository],
         journal: Journal,
+        tidy_audit: Callable[[], object],
     ) -> None:
+        """`tidy_audit` drops events whose time is over (`audit.retention`)."""
         self._settings = settings
         self._db = db
         self._builder = builder
         self._repository_of = repository_of
         self._journal = journal
+        self._tidy_audit = tidy_audit
 
     def know_toolchains(self) -> None:
         """Look for the machine's interpreters and compilers, so that the first push does not wait for that; they are
@@ -64,7 +66,7 @@ class Housekeeping:
         for service in self._services():
             self._drop_releases(service)
             self._drop_records(service)
-        self._drop_events()
+        self._tidy_audit()
         self._prune_builds()
         for service in self._services():
             repository = self._repository_of(service)
@@ -105,10 +107,6 @@ class Housekeeping:
         return kept
 
     # Rows
-
-    def _drop_events(self) -> None:
-        limit = now() - timedelta(days=self._settings.keep_events_days)
-        self._drop(partial(events.oldest_before, instant=limit, limit=BATCH), events.forget)
 
     def _drop_releases(self, service_id: str) -> None:
         with self._db.read() as tx:

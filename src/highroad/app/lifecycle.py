@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from highroad import __version__
-from highroad.access import actions, store
+from highroad.access import actions, store, token_actions, user_actions
 from highroad.access.model import SCOPES, SYSTEM
 from highroad.access.secrets import digest
+from highroad.db import keys
 from highroad.db.engine import Database, Transaction
 from highroad.db.migrate import migrate
 from highroad.drivers.process.program import Program, collector_program
@@ -28,6 +29,8 @@ from highroad.kit.bell import Bell
 from highroad.kit.ids import new_id
 from highroad.routing import caddy
 from highroad.sandbox import cgroups
+from highroad.sealing import keychain
+from highroad.sealing.keychain import Keychain
 from highroad.settings import Settings, load
 from highroad.web.access import link_url
 
@@ -80,7 +83,7 @@ def up(settings: Settings, say: Callable[[str], None], environ: Mapping[str, str
         settings, moved_from = _with_free_port(settings, supervisor)
     settings.make_directories()
     settings.save()
-    link = prepare_operator(settings)
+    link = prepare_operator(settings, environ)
     caddy.prepare(settings)
     for program in programs(settings, environ):
         supervisor.define(program)
@@ -119,7 +122,14 @@ def programs(settings: Settings, environ: Mapping[str, str]) -> list[Program]:
         Program(
             name="control-plane",
             command=(sys.executable, "-m", "highroad.app", str(settings.data)),
-            env={**env, **home, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2", "HIGHROAD_CODE": _code()},
+            env={
+                **env,
+                **{key: environ[key] for key in keychain.VARIABLES if environ.get(key)},
+                **home,
+                "PYTHONUNBUFFERED": "1",
+                "MALLOC_ARENA_MAX": "2",
+                "HIGHROAD_CODE": _code(),
+            },
             stop_grace=10.0,
             priority=30,
         ),
@@ -177,7 +187,7 @@ def _with_free_port(settings: Settings, supervisor: Supervisor) -> tuple[Setting
     )
 
 
-def prepare_operator(settings: Settings) -> str:
+def prepare_operator(settings: Settings, environ: Mapping[str, str] = os.environ) -> str:
     """See to it that the operator exists, renew the token in `run/operator.json`, and return a sign-in link.
 
     Whoever can write the data directory owns the installation anyway; the file only saves them a password.
@@ -185,21 +195,22 @@ def prepare_operator(settings: Settings) -> str:
     database = Database(settings.database_url)
     try:
         migrate(database)
+        keys.check(database, Keychain(settings.data, environ))  # here it can be said; the first are made by `compose`
         log = EventLog(settings.url, Bell())
         with database.begin() as tx:
             found = store.user_by_email(tx, OPERATOR)
             user = (
                 found[0]
                 if found
-                else store.add_user(tx, id=new_id("usr"), email=OPERATOR, name="Operator", admin=True, password=None)
+                else store.add_user(tx, id=new_id("usr"), email=OPERATOR, name="Operator", role="owner")
             )
             token = _kept_token(settings, tx)
             if token is None:
                 name = "operator of this machine"
-                _, token = actions.issue_token(
+                _, token = token_actions.issue_token(
                     tx, log, user, name=name, scopes=tuple(SCOPES), days=None, origin="system"
                 )
-            link = actions.make_link(tx, SYSTEM, user.id)
+            link = actions.make_link(tx, log, SYSTEM, user.id)
         file = settings.run / "operator.json"
         partial = file.with_name(f".operator.{secrets.token_hex(4)}")
         partial.touch(mode=0o600)
@@ -227,7 +238,8 @@ def sign_in_link(settings: Settings, email: str) -> str:
         with database.begin() as tx:
             found = store.user_by_email(tx, email.strip().lower())
             if found is None:
-                raise actions.NoSuchUser(f"{email[:80]} is not a user.", next_step="highroad users list")
-            return link_url(settings, actions.make_link(tx, SYSTEM, found[0].id))
+                raise user_actions.NoSuchUser(f"{email[:80]} is not a user.", next_step="highroad users list")
+            log = EventLog(settings.url, Bell())
+            return link_url(settings, actions.make_link(tx, log, SYSTEM, found[0].id))
     finally:
         database.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from highroad.app import log_format
 from highroad.app.caretaker import Caretaker
 from highroad.app.composition import Platform, compose, create_app
 from highroad.app.housekeeping import Housekeeping
@@ -42,11 +43,14 @@ def assemble(settings: Settings, *, observer: Observer | None = None) -> tuple[P
         platform.gate,
         platform.commands,
         Scheduler(context, platform.commands.run_scheduled),
-        Housekeeping(settings, context.db, platform.builder, platform.repository_of, platform.journal),
+        Housekeeping(
+            settings, context.db, platform.builder, platform.repository_of, platform.journal, platform.tidy_audit
+        ),
         ensure_engine=supervisor.ensure,
         apply_routes=platform.deployer.apply_routes,
         sweep=platform.deployer.sweep,
         rehouse=platform.rehousing.rehouse,
+        look_at_gates=platform.desk.keeper.look,
     )
     return platform, caretaker
 
@@ -80,9 +84,10 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, format=log_format.FORMAT)
     settings = load(Path(sys.argv[1]), {})  # as `highroad up` decided; the environment had its say there
     platform, caretaker = assemble(settings)
+    log_format.install(platform.masks.recent)
     settings.api_socket.unlink(missing_ok=True)  # of a control plane that was killed
     server = Server(server_config(create_app(platform, caretaker), settings), platform)
     gc.freeze()  # what is there now stays for ever: see `__main__`

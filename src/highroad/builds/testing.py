@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,6 +24,7 @@ from highroad.builds.recipes import Installation, Recipe
 from highroad.builds.steps import Bench, Emit
 from highroad.builds.trees import Source, read_from_strangers, remove
 from highroad.errors import Unavailable
+from highroad.kit.disguises import Mask
 from highroad.kit.ids import new_id
 from highroad.workload.model import Test, Workload
 
@@ -51,6 +52,20 @@ class Tested:
     seconds: float
     run: TestRun | None = None
     note: str = ""
+
+
+def hidden(tested: Tested, mask: Mask) -> Tested:
+    """The same with secrets masked in every word that the tests' author wrote."""
+    if not mask:
+        return tested
+    run = tested.run and replace(
+        tested.run,
+        cases=tuple(
+            replace(each, suite=mask.text(each.suite), name=mask.text(each.name), message=mask.text(each.message))
+            for each in tested.run.cases
+        ),
+    )
+    return replace(tested, why=mask.text(tested.why), note=mask.text(tested.note), run=run)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import click
 
-from highroad.cli import dotenv
 from highroad.cli.command import command, completed_by, group
 from highroad.cli.failures import Usage
 from highroad.cli.following import watch_deployment
 from highroad.cli.invocation import Invocation
 from highroad.cli.output import clean
 from highroad.client.problems import Json
-from highroad.errors import NotFound
+from highroad.errors import Forbidden, NotFound
+from highroad.kit import dotenv
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NEARLY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")  # a name with a wrong character, not a pasted secret
@@ -29,7 +29,12 @@ class NoSuchVariable(NotFound):
     title = "There is no such variable"
 
 
-def _scoped(function: Callable[..., None]) -> Callable[..., None]:
+class IsSecret(Forbidden):
+    code = "is-a-secret"
+    title = "Secrets are not shown here"
+
+
+def scoped(function: Callable[..., None]) -> Callable[..., None]:
     for flag, text in (
         ("--service-wide", "For the service in every environment."),
         ("--environment-wide", "For every service in the environment."),
@@ -39,25 +44,25 @@ def _scoped(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-def _changing(function: Callable[..., None]) -> Callable[..., None]:
+def changing(function: Callable[..., None]) -> Callable[..., None]:
     function = click.option("--no-deploy", is_flag=True, help="Take effect with the next deployment, not now.")(
         function
     )
     function = click.option("-d", "--detach", is_flag=True, help="Return at once instead of following.")(function)
-    return _scoped(function)
+    return scoped(function)
 
 
 @command("list", needs="service")
-@_scoped
+@scoped
 def list_variables(invocation: Invocation, scope: str | None) -> None:
     """List variables and where they come from; without a scope, all that the service gets in the environment."""
-    path, params = _where(invocation, scope)
+    path, params = where(invocation, scope)
     with invocation.client() as client:
         found = client.get(path, **params)
         whole = scope is None and not invocation.output.json
         placement = client.get(invocation.target.placement_path) if whole else {}
     invocation.output.document(found)
-    rows = [(each["name"], each.get("scope"), _shown(each.get("value"))) for each in found.get("items") or []]
+    rows = [(each["name"], each.get("scope"), _shown(each)) for each in found.get("items") or []]
     invocation.output.table(("NAME", "FROM", "VALUE"), rows, empty="No variables: highroad config set NAME=value")
     if placement.get("configuration") == "earlier":
         invocation.output.note("What runs has earlier values, as after a rollback. Roll these out: highroad restart")
@@ -65,22 +70,24 @@ def list_variables(invocation: Invocation, scope: str | None) -> None:
 
 @command("get", needs="service")
 @click.argument("name", shell_complete=completed_by("variable"))
-@_scoped
+@scoped
 def get_variable(invocation: Invocation, name: str, scope: str | None) -> None:
     """Print the value of one variable, alone."""
-    path, params = _where(invocation, scope)
+    path, params = where(invocation, scope)
     with invocation.client() as client:
         items = client.get(path, **params).get("items") or []
     found = next((each for each in items if each["name"] == name), None)
     if found is None:
         raise NoSuchVariable(f"{name} is not set here.", next_step="highroad config list")
+    if found.get("value") is None:
+        raise IsSecret(f"{name} is a secret.", next_step=f"highroad secrets reveal {name}")
     invocation.output.document(found)
     invocation.output.say(str(found.get("value", "")))
 
 
 @command("set", needs="service")
 @click.argument("assignments", nargs=-1, required=True, metavar="NAME=VALUE...")
-@_changing
+@changing
 def set_variables(
     invocation: Invocation, assignments: tuple[str, ...], scope: str | None, no_deploy: bool, detach: bool
 ) -> None:
@@ -105,7 +112,7 @@ def set_variables(
 
 @command("unset", needs="service")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=completed_by("variable"))
-@_changing
+@changing
 def unset_variables(
     invocation: Invocation, names: tuple[str, ...], scope: str | None, no_deploy: bool, detach: bool
 ) -> None:
@@ -115,7 +122,7 @@ def unset_variables(
 
 @command("import", needs="service")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@_changing
+@changing
 def import_variables(invocation: Invocation, file: Path, scope: str | None, no_deploy: bool, detach: bool) -> None:
     """Set all variables of a .env file (- for stdin) and roll them out."""
     with click.open_file(str(file), encoding="utf-8") as stream:
@@ -129,7 +136,7 @@ def import_variables(invocation: Invocation, file: Path, scope: str | None, no_d
 
 
 def _patch(invocation: Invocation, scope: str | None, change: dict[str, object], *, deploy: bool, detach: bool) -> None:
-    path, params = _where(invocation, scope)
+    path, params = where(invocation, scope)
     with invocation.client() as client:
         answer = client.patch(path, {**change, "deploy": deploy}, **params)
         started: list[Json] = answer.get("deployments") or []
@@ -150,7 +157,7 @@ def _say_change(invocation: Invocation, change: dict[str, object], started: list
         invocation.output.say("It takes effect with the next deployment: highroad restart")
 
 
-def _where(invocation: Invocation, scope: str | None) -> tuple[str, dict[str, str]]:
+def where(invocation: Invocation, scope: str | None) -> tuple[str, dict[str, str]]:
     if scope == "project-wide":
         return f"{invocation.project_path}/variables", {}
     if scope == "environment-wide":
@@ -159,8 +166,11 @@ def _where(invocation: Invocation, scope: str | None) -> tuple[str, dict[str, st
     return f"{target.service_path}/variables", {} if scope == "service-wide" else {"environment": target.environment}
 
 
-def _shown(value: object) -> str:
-    return clean(str(value)).replace("\n", "\\n")
+def _shown(variable: Json) -> str:
+    if variable.get("value") is None:
+        return "(secret)"
+    value = clean(str(variable["value"])).replace("\n", "\\n")
+    return f"-> {value}" if variable.get("kind") == "alias" else value
 
 
 config = group(

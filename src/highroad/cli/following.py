@@ -30,10 +30,11 @@ def watch_run(invocation: Invocation, client: Client, run: Json) -> int:
     run = _to_end(invocation, client, f"/runs/{run['id']}/log", run, name=name)
     deployments = [client.get(f"/deployments/{each}") for each in run.get("deployments") or []]
     good = [each for each in deployments if each.get("state") == "succeeded"]
-    bad = [each for each in deployments if each.get("state") != "succeeded"]
+    waiting = [each for each in deployments if each.get("state") == "waiting"]
+    bad = [each for each in deployments if each.get("state") not in ("succeeded", "waiting")]
     invocation.output.document({**run, "urls": [each["url"] for each in good if each.get("url")]})
     _require_success(run, name)
-    for each in (*good, *bad[1:]):
+    for each in (*good, *waiting, *bad[1:]):
         say_outcome(invocation, each)
     if bad:
         _require_success(bad[0], _name(bad[0]), see=handle(invocation, bad[0]))
@@ -48,7 +49,8 @@ def watch_deployment(invocation: Invocation, client: Client, deployment: Json, *
     final = _to_end(invocation, client, f"/deployments/{deployment['id']}/log", deployment, name=name)
     if document:
         invocation.output.document(final)
-    _require_success(final, name, see=handle(invocation, final))
+    if final.get("state") != "waiting":
+        _require_success(final, name, see=handle(invocation, final))
     say_outcome(invocation, final)
     return final
 
@@ -65,12 +67,22 @@ def say_outcome(invocation: Invocation, deployment: Json) -> None:
     output = invocation.output
     name = _name(deployment)
     state = deployment.get("state")
+    if state == "waiting":
+        output.say(f"{name} waits.")
+        say_waiting(invocation, deployment)
+        return
     if state != "succeeded":
         output.say(f"{name}: {output.state(state)} {deployment.get('reason') or ''}".rstrip())
         return
     output.say(f"{output.paint('✔', 'green')} {name} succeeded.")
     if deployment.get("url") and deployment.get("kind") != "stop":
         output.say(f"Live at {output.paint(str(deployment['url']), 'bold')}")
+
+
+def say_waiting(invocation: Invocation, deployment: Json) -> None:
+    """What a deployment waits for, and what opens the way."""
+    invocation.output.say(f"Why:   {deployment.get('reason')}")
+    invocation.output.say(f"Next:  {deployment.get('next_step')}")
 
 
 def watch_lines(
@@ -148,7 +160,7 @@ def _require_success(resource: Json, name: str, *, see: str = "") -> None:
     if state == "succeeded":
         return
     raise OperationFailed(
-        f"{name} {state if state in ('failed', 'superseded') else 'was ' + state}",
+        f"{name} {state if state in ('failed', 'superseded', 'expired') else 'was ' + state}",
         str(resource.get("reason") or "No reason was recorded."),
         next_step=str(resource.get("next_step") or f"See what it did: highroad show {see or resource['id']} --log"),
     )

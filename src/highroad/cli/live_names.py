@@ -19,7 +19,7 @@ _PATIENCE = 1.0
 
 
 def live_names(kind: str, params: Mapping[str, Any], typed: str) -> list[str]:
-    """Names that begin with `typed`; kinds: project, environment, service, process, release, run, variable, domain."""
+    """Names that begin with `typed`: of projects, roles, environments, services, processes, releases, and so on."""
     invocation = Invocation(
         url=params.get("url"),
         project=params.get("project"),
@@ -34,8 +34,8 @@ def live_names(kind: str, params: Mapping[str, Any], typed: str) -> list[str]:
 
 
 def _names(kind: str, invocation: Invocation, client: Client) -> Iterable[str]:
-    if kind == "project":
-        return [str(each["name"]) for each in client.items("/projects")]
+    if kind in ("project", "role"):
+        return [str(each["name"]) for each in client.items(f"/{kind}s")]
     if kind in ("environment", "service"):
         return [str(each["name"]) for each in client.items(f"{invocation.project_path}/{kind}s")]
     target = invocation.target

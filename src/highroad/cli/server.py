@@ -86,25 +86,38 @@ def sign_in_link(invocation: Invocation, email: str | None, data: str | None) ->
 @command("backup", needs="nothing")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @_data
-def backup(invocation: Invocation, file: Path, data: str | None) -> None:
-    """Write database, repositories, artifacts and settings into FILE (.tar.gz). Highroad may go on meanwhile."""
+@click.option("--include-master-key", is_flag=True, help="Put the master key in: whoever has FILE reads all secrets.")
+def backup(invocation: Invocation, file: Path, data: str | None, include_master_key: bool) -> None:
+    """Write database, repositories, artifacts and settings into FILE (.tar.gz). Highroad may go on meanwhile.
+
+    Secrets are sealed in it: a restore needs the master key, DATA/master.key, which you keep elsewhere."""
     from highroad.app.backup import write_backup
 
-    written = write_backup(_installation(data), file)
+    settings = _installation(data)
+    written = write_backup(settings, file, include_master_key=include_master_key)
     invocation.output.document({"file": str(file), "bytes": written.size, "files": written.files})
     invocation.output.say(f"{file}: {written.files} files, {written.size / 1024**2:.1f} MiB")
+    if not include_master_key and (settings.data / "master.key").exists():
+        invocation.output.note(f"A restore needs {settings.data / 'master.key'}: keep a copy apart from your backups.")
 
 
 @command("restore", needs="nothing")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_data
 @click.option("--database", metavar="URL", help="The PostgreSQL database to restore into, which must be empty.")
-def restore(invocation: Invocation, file: Path, data: str | None, database: str | None) -> None:
+@click.option(
+    "--master-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The master key of the backup, DATA/master.key of then.",
+)
+def restore(
+    invocation: Invocation, file: Path, data: str | None, database: str | None, master_key: Path | None
+) -> None:
     """Restore FILE into a data directory that does not exist yet or is empty."""
     from highroad.app.backup import restore_backup
 
     directory = data_directory(data, os.environ)
-    restored = restore_backup(file, directory, database=database)
+    restored = restore_backup(file, directory, database=database, master_key=master_key)
     invocation.output.document({"data": str(directory), "files": restored.files})
     invocation.output.say(f"{directory}: {restored.files} files restored. Start it: highroad up --data {directory}")
 

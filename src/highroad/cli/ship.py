@@ -18,31 +18,37 @@ if TYPE_CHECKING:
     from highroad.client.api import Client
 
 _SIGNS = {"start": "+", "stop": "-", "keep": "=", "build": "*", "configure": "~", "route": "~"}
+_break_glass = click.option(
+    "--break-glass", "emergency", metavar="REASON", help="In an emergency, pass closed gates; everybody reads why."
+)
 _detach = click.option("-d", "--detach", is_flag=True, help="Return at once instead of following it to its end.")
 
 
 @command("deploy", needs="service")
 @click.option("-b", "--branch", help="The branch to deploy; default: the one checked out here.")
-@click.option("--commit", help="A commit that was pushed, instead of a branch.")
+@click.option("--commit", help="A commit of the branch instead of its head; of the default branch if none is named.")
+@_break_glass
 @_detach
-def deploy(invocation: Invocation, branch: str | None, commit: str | None, detach: bool) -> int:
+def deploy(invocation: Invocation, branch: str | None, commit: str | None, emergency: str | None, detach: bool) -> int:
     """Run the pipeline of a branch again, without a push: build, test and deploy what is there.
 
     New commits are deployed by `git push highroad BRANCH`.
     """
-    if branch and commit:
-        raise Usage("--branch and --commit exclude each other.", next_step="Give one of them.")
     if not branch and not commit:
         branch = invocation.repository.branch() if invocation.repository else ""
         branch = branch or "main"
-    body = {"commit": commit} if commit else {"branch": branch}
+    body = {name: value for name, value in (("branch", branch), ("commit", commit)) if value}
     with invocation.client() as client:
         run = client.post(f"{invocation.target.service_path}/runs", body)
-        if detach:
+        if detach and emergency is None:
             invocation.output.document(run)
             invocation.output.say(f"Run {run.get('number')} goes on. Follow it: highroad show {run['id']} --follow")
             return 0
-        return watch_run(invocation, client, run)
+        watch_run(invocation, client, run)
+        if emergency is not None:
+            for id in client.get(f"/runs/{run['id']}").get("deployments") or []:
+                _pass(invocation, client, client.get(f"/deployments/{id}"), emergency, detach=detach)
+        return 0
 
 
 @command("plan", needs="service")
@@ -95,14 +101,15 @@ def say_plan(invocation: Invocation, planned: Json) -> None:
 
 @command("rollback", needs="service")
 @click.argument("release", required=False, shell_complete=completed_by("release"))
+@_break_glass
 @_detach
-def rollback(invocation: Invocation, release: str | None, detach: bool) -> int:
+def rollback(invocation: Invocation, release: str | None, emergency: str | None, detach: bool) -> int:
     """Put an earlier release back, with its configuration and without building. Default: the one before."""
     body: dict[str, object] = {"kind": "rollback"}
     if release:
         number = release.lstrip("#v")
         body["release"] = int(number) if number.isdigit() else release
-    return _change(invocation, body, detach=detach)
+    return _change(invocation, body, detach=detach, emergency=emergency)
 
 
 @command("scale", needs="service")
@@ -164,15 +171,26 @@ def releases(invocation: Invocation, limit: int) -> None:
     invocation.output.table(headers, rows, empty=f"No release yet: {invocation.push_command}")
 
 
-def _change(invocation: Invocation, body: dict[str, object], *, detach: bool) -> int:
+def _change(invocation: Invocation, body: dict[str, object], *, detach: bool, emergency: str | None = None) -> int:
     with invocation.client() as client:
         deployment = client.post(f"{invocation.target.placement_path}/deployments", body)
+        if emergency is not None and deployment.get("state") == "waiting":
+            deployment = client.post(f"/deployments/{deployment['id']}/break-glass", {"reason": emergency})
         if detach:
             invocation.output.document(deployment)
             invocation.output.say(f"It goes on. Follow it: highroad show {handle(invocation, deployment)} --follow")
         else:
             watch_deployment(invocation, client, deployment)
     return 0
+
+
+def _pass(invocation: Invocation, client: Client, deployment: Json, reason: str, *, detach: bool) -> None:
+    """Break the glass for a deployment that waits; one that does not is left alone."""
+    if deployment.get("state") != "waiting":
+        return
+    passed = client.post(f"/deployments/{deployment['id']}/break-glass", {"reason": reason})
+    if not detach:
+        watch_deployment(invocation, client, passed)
 
 
 def _counts(given: tuple[str, ...]) -> dict[str, int]:

@@ -14,6 +14,7 @@ from highroad.cli.failures import Usage
 from highroad.cli.invocation import Invocation
 from highroad.cli.operator_token import operator_of
 from highroad.cli.watch import open_browser
+from highroad.cli.workload_identity import exchange
 from highroad.client.address import is_plain_and_remote, normal_url
 from highroad.client.credentials import Installation, NotSignedIn
 from highroad.client.problems import ApiProblem, Json, Unreachable
@@ -35,18 +36,22 @@ class SignInRefused(Unauthenticated):
 @click.argument("url", required=False)
 @click.option("--token", "with_token", is_flag=True, help="Sign in with a token, read from the terminal or from stdin.")
 @click.option("--email", metavar="EMAIL", help="Sign in with this e-mail address; asks for the password.")
+@click.option("--workload", is_flag=True, help="In a CI job: sign in with the identity that the job has there.")
 @click.option("--no-browser", is_flag=True, help="Only print the address to open.")
-def login(invocation: Invocation, url: str | None, with_token: bool, email: str | None, no_browser: bool) -> None:
+def login(
+    invocation: Invocation, url: str | None, with_token: bool, email: str | None, workload: bool, no_browser: bool
+) -> None:
     """Sign in to the installation at URL. Its operator's own machine needs nothing else; otherwise a code is confirmed
     in the browser."""
     from highroad.client.api import Client
 
-    if with_token and email:
-        raise Usage("--token and --email exclude each other.", next_step="Give one of them.")
-    operator = None if with_token or email else operator_of(normal_url(url) if url else None, invocation.environ)
+    if with_token + bool(email) + workload > 1:
+        raise Usage("--token, --email and --workload exclude each other.", next_step="Give one of them.")
+    chosen = with_token or bool(email) or workload
+    operator = None if chosen else operator_of(normal_url(url) if url else None, invocation.environ)
     address = normal_url(url) if url else operator.url if operator else invocation.url
     before = invocation.credentials.find(address)
-    if before and not with_token and not email and (me := _still_good(before)):
+    if before and not chosen and (me := _still_good(before)):
         invocation.credentials.keep(before)
         invocation.output.document({"url": address, "actor": me})
         invocation.output.say(f"You are signed in to {address} as {me.get('email') or me.get('name')} already.")
@@ -56,10 +61,11 @@ def login(invocation: Invocation, url: str | None, with_token: bool, email: str 
         invocation.output.note(f"Warning: {address} is not encrypted; others on the way can read your token.")
     with Client(address) as client:
         if with_token:
-            token = _secret("Token")
+            token = ask_secret("Token")
+        elif workload:
+            token = str(exchange(client, invocation.environ)["access_token"])
         elif email:
-            body = {"email": email, "password": _secret("Password"), "name": _name()}
-            token = str(client.post("/sign-in", body)["token"])
+            token = _password_token(client, email)
         elif operator:
             token = _new_token(Client(operator.url, operator.token))
         else:
@@ -108,7 +114,7 @@ def whoami(invocation: Invocation) -> None:
         me = client.get("/me")
     token = me.get("token") or {}
     invocation.output.document({"url": invocation.url, **me})
-    role = ", administrator" if me.get("admin") else ""
+    role = f", {me['role']}" if me.get("role") else ""
     invocation.output.say(f"{me.get('email') or me.get('name')}{role} at {invocation.url}")
     scopes = ", ".join(token.get("scopes") or [])
     invocation.output.say(f"  token {token.get('name')} ({scopes}), expires {token.get('expires_at') or 'never'}")
@@ -146,7 +152,7 @@ def _name() -> str:
     return f"highroad on {socket.gethostname()}"[:80]
 
 
-def _secret(what: str) -> str:
+def ask_secret(what: str) -> str:
     """Read without echo from a terminal, else one line of stdin: a secret in the arguments would be seen by `ps`."""
     given = click.prompt(what, hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
     if not given.strip():
@@ -159,6 +165,17 @@ def _new_token(client: Client) -> str:
         own = client.get("/me").get("scopes") or _SCOPES  # a token cannot give what it has not
         body = {"name": _name(), "scopes": [each for each in _SCOPES if each in own], "expires_in_days": _DAYS}
         return str(client.post("/tokens", body)["token"])
+
+
+def _password_token(client: Client, email: str) -> str:
+    """A token for a password, and for a code where the account has a second factor."""
+    body = {"email": email, "password": ask_secret("Password"), "name": _name()}
+    try:
+        return str(client.post("/sign-in", body)["token"])
+    except ApiProblem as problem:
+        if problem.problem_code != "second-factor-needed":
+            raise
+    return str(client.post("/sign-in", {**body, "code": ask_secret("Code of your authenticator app")})["token"])
 
 
 def _device_token(invocation: Invocation, client: Client, *, browser: bool) -> str:

@@ -40,6 +40,10 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("stop", "Stop all instances", "ship", "stop"),
             Entry("start", "Start a stopped service", "ship", "start"),
             Entry("config", "List, set, unset and import variables", "configuration", "config"),
+            Entry("approvals", "List and show deployments that wait", "approvals", "approvals"),
+            Entry("approve", "Approve a deployment that waits", "approvals", "approve"),
+            Entry("refuse", "Refuse a deployment that waits", "approvals", "refuse"),
+            Entry("break-glass", "Pass closed gates in an emergency", "approvals", "break_glass"),
             Entry("run", "Run a command with the service's code and variables", "one_off", "run"),
         ),
     ),
@@ -55,6 +59,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("tests", "Show the test results of a run", "history", "tests"),
             Entry("cancel", "Cancel a run, a deployment or a command", "history", "cancel"),
             Entry("events", "Show or follow what happened", "watch", "events"),
+            Entry("audit", "Search, export and verify the audit log", "audit", "audit"),
         ),
     ),
     (
@@ -64,9 +69,29 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("environments", "List, create and delete environments", "catalog", "environments"),
             Entry("services", "List the services of a project", "catalog", "services"),
             Entry("domains", "List, add and remove domains", "catalog", "domains"),
+            Entry("gates", "Show what guards an environment; require approvals", "gates", "gates"),
+            Entry("freezes", "List, add and remove freezes", "gates", "freezes"),
+            Entry("windows", "List, add and remove deployment windows", "gates", "windows"),
+            Entry("locks", "List the environments that are locked", "gates", "locks"),
+            Entry("lock", "Hold up all deployments to an environment", "gates", "lock"),
+            Entry("unlock", "Take the lock of an environment away", "gates", "unlock"),
             Entry("destroy", "Delete a service or a project for good", "catalog", "destroy"),
-            Entry("tokens", "List, create and revoke tokens", "accounts", "tokens"),
-            Entry("users", "List, invite and deactivate users", "accounts", "users"),
+            Entry("secrets", "List, set, reveal, restore and import secrets", "secrets", "secrets"),
+            Entry("vaults", "Connect external stores of secrets", "vaults", "vaults"),
+            Entry("sealing", "Show and rotate the keys of secrets", "vaults", "sealing"),
+            Entry("tokens", "List, create and revoke tokens", "tokens", "tokens"),
+            Entry("sessions", "List and end your portal sessions", "protection", "sessions"),
+            Entry("second-factor", "Set up and use a second factor", "protection", "second_factor"),
+            Entry("users", "List, invite, change and deactivate users", "accounts", "users"),
+            Entry("teams", "List, create and change teams", "teams", "teams"),
+            Entry("service-accounts", "List and create accounts for programs", "service_accounts", "service_accounts"),
+            Entry("access", "List, grant and withdraw roles in projects", "access", "access"),
+            Entry("roles", "List roles and define your own", "access", "roles"),
+            Entry("policies", "Write, check and take back policies", "policies", "policies"),
+            Entry("can-i", "Say whether you may do something, and why", "policies", "can_i"),
+            Entry("who-can", "List who may do something, and why", "policies", "who_can"),
+            Entry("providers", "List, add and test sign-in providers", "federation", "providers"),
+            Entry("trust", "Say which CI jobs get a token", "federation", "trust"),
         ),
     ),
     (
@@ -97,7 +122,7 @@ def full_help() -> str:
     lines = ["Usage: highroad COMMAND [OPTIONS]", "", "Push a commit, get a live URL.", ""]
     for title, entries in GROUPS:
         lines.append(f"{title}:")
-        lines.extend(f"  {entry.name:<14}{entry.summary}" for entry in entries)
+        lines.extend(f"  {entry.name:<17}{entry.summary}" for entry in entries)
         lines.append("")
     lines += [
         "Every command takes --help and --json, and -p PROJECT -s SERVICE -e ENVIRONMENT where it concerns a service;",

@@ -96,17 +96,36 @@ class Client:
         response = self._send("GET", path, params=params, again=True)
         return Answer(self._json(response), response.headers.get("etag", ""))
 
-    def post(self, path: str, body: Mapping[str, object] | None = None) -> Json:
+    def post(self, path: str, body: Mapping[str, object] | None = None, **params: object) -> Json:
         headers = {"Idempotency-Key": str(uuid.uuid4())}
-        return self._json(self._send("POST", path, body=body or {}, headers=headers, again=True))
+        return self._json(self._send("POST", path, params=params, body=body or {}, headers=headers, again=True))
+
+    def put(self, path: str, body: Mapping[str, object], **params: object) -> Json:
+        return self._json(self._send("PUT", path, params=params, body=body, again=True))
 
     def patch(self, path: str, body: Mapping[str, object], *, if_match: str = "", **params: str) -> Json:
         headers = {"If-Match": if_match} if if_match else {}
         return self._json(self._send("PATCH", path, params=params, body=body, headers=headers, again=False))
 
-    def delete(self, path: str, *, if_match: str = "") -> None:
+    def delete(self, path: str, *, if_match: str = "", **params: object) -> Json:
         """DELETE; gone already counts as done when an earlier attempt of ours may have done it."""
-        self._send("DELETE", path, headers={"If-Match": if_match} if if_match else {}, again=True)
+        headers = {"If-Match": if_match} if if_match else {}
+        answer = self._send("DELETE", path, params=params, headers=headers, again=True)
+        return self._json(answer) if answer.is_success else {}
+
+    def download(self, path: str, write: Callable[[bytes], object], **params: object) -> None:
+        """The body of a GET, written piece by piece as it comes, whatever its size. It is not asked for again when the
+        connection breaks: raises `ConnectionLost`, and what was written is only a part."""
+        query = _given(params)
+        try:
+            with self._http.stream("GET", path, params=query, extensions=self._extensions) as response:
+                if not response.is_success:
+                    response.read()
+                    raise from_answer(response.status_code, response.content, url=self.url)
+                for piece in response.iter_bytes():
+                    write(piece)
+        except httpx2.TransportError as error:
+            raise from_failure(error, url=self.url, seconds=self._timeout) from error
 
     def items(self, path: str, *, limit: int | None = None, page_size: int = 100, **params: object) -> Iterator[Json]:
         """The items of a list, page after page, at most `limit`."""

@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Executable, MetaData, Table, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Executable, MetaData, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult, make_url
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import NullPool
 
-from highroad.errors import Invalid, Temporary, Unavailable
+from highroad.errors import Conflict, Invalid, Temporary, Unavailable
+from highroad.sealing import Keyring
+from highroad.sealing.errors import Locked
 
 LOCK_SECONDS = 15
 """How long a transaction waits for the database before it gives up; longer than a hiccup, shorter than a patience."""
@@ -50,6 +52,11 @@ class DiskFull(DatabaseUnavailable):
     title = "The database has no room left"
 
 
+class BrokenReferences(Conflict):
+    code = "broken-references"
+    title = "The database is not whole"
+
+
 class Unstorable(Invalid):
     code = "unstorable"
     title = "The database cannot store this"
@@ -58,8 +65,9 @@ class Unstorable(Invalid):
 class Transaction:
     """One unit of work. Only the edge that opened it commits; `after_commit` runs what must not run if it fails."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, keyring: Keyring | None = None) -> None:
         self.connection = connection
+        self._keyring = keyring
         self._follow_ups: list[Callable[[], None]] = []
         self._last: list[Callable[[], object]] = []
 
@@ -88,11 +96,23 @@ class Transaction:
     def sqlite(self) -> bool:
         return self.connection.dialect.name == "sqlite"
 
+    @property
+    def keyring(self) -> Keyring:
+        """What seals and opens secrets. Raises `Locked` on a database that was opened without (`keys.unlock`)."""
+        if self._keyring is None:
+            raise Locked(
+                "The database was opened without its keys, and a secret is to be sealed or opened.",
+                next_step="Start Highroad with its master key: highroad up",
+            )
+        return self._keyring
+
 
 class Database:
-    """`lock_seconds` is how long a transaction waits for others; shorter in tests of what happens then."""
+    """`lock_seconds` is how long a transaction waits for others; shorter in tests of what happens then. `keyring` is
+    what seals secrets; `keys.unlock` hangs the stored one on it."""
 
-    def __init__(self, url: str, *, lock_seconds: float = LOCK_SECONDS) -> None:
+    def __init__(self, url: str, *, keyring: Keyring | None = None, lock_seconds: float = LOCK_SECONDS) -> None:
+        self.keyring = keyring
         parsed = make_url(url)
         if parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -110,6 +130,17 @@ class Database:
                 following.callback(follow_up)
 
     @contextlib.contextmanager
+    def rebuild(self) -> Iterator[Transaction]:
+        """As `begin`, for migrations: SQLite changes a table by making it anew, and dropping the old one would delete,
+        by ON DELETE CASCADE, all that belongs to its rows. So references are checked at the end, and not before."""
+        with self._open(write=True, references=False) as transaction:
+            yield transaction
+            if self.sqlite and transaction.execute(text("PRAGMA foreign_key_check")).first() is not None:
+                raise BrokenReferences(
+                    "Rows refer to others that are not there.", next_step="Nothing was changed. Restore a backup."
+                )
+
+    @contextlib.contextmanager
     def read(self) -> Iterator[Transaction]:
         """A reading transaction: a snapshot, whatever is committed meanwhile. PostgreSQL refuses what it writes by
         mistake, on SQLite that is rolled back."""
@@ -117,16 +148,16 @@ class Database:
             yield transaction
 
     @contextlib.contextmanager
-    def _open(self, *, write: bool) -> Iterator[Transaction]:
+    def _open(self, *, write: bool, references: bool = True) -> Iterator[Transaction]:
         try:
-            with self.engine.connect() as connection:
+            with self.engine.connect() as connection, self._without_references(connection, references):
                 connection = connection.execution_options(highroad_write=write)
                 if not write and not self.sqlite:
                     connection = connection.execution_options(
                         isolation_level="REPEATABLE READ", postgresql_readonly=True
                     )
                 with connection.begin() as block:
-                    transaction = Transaction(connection)
+                    transaction = Transaction(connection, self.keyring)
                     yield transaction
                     if write:
                         transaction._end()
@@ -140,6 +171,19 @@ class Database:
             if error.connection_invalidated:
                 raise _unavailable(error) from error
             raise
+
+    @contextlib.contextmanager
+    def _without_references(self, connection: Connection, kept: bool) -> Iterator[None]:
+        """The switch is the connection's and works between transactions alone."""
+        driver: Any = connection.connection.driver_connection
+        if kept or not self.sqlite:
+            yield
+            return
+        driver.execute("PRAGMA foreign_keys=OFF")
+        try:
+            yield
+        finally:
+            driver.execute("PRAGMA foreign_keys=ON")
 
     def close(self) -> None:
         self.engine.dispose()

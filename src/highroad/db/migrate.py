@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 from highroad.db.engine import Database
 from highroad.errors import Conflict
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/versions`; a test compares."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x48_52_4D_47  # "HRMG"
@@ -35,7 +35,7 @@ def migrate(database: Database) -> None:
             f"The database has the schema {present}, which this version of Highroad ({HEAD}) does not know.",
             next_step="Start the newer Highroad that last used it, or restore a backup that is as old as this one.",
         )
-    with database.begin() as tx:
+    with database.rebuild() as tx:
         if not tx.sqlite:
             tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         upgrade(tx.connection)

@@ -6,6 +6,7 @@ A request only queues; `advance` lets one deployment at a time work on a placeme
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from highroad.access.model import Actor
 from highroad.access.permissions import require
@@ -17,17 +18,29 @@ from highroad.errors import Conflict, FieldError, Invalid, NotFound
 from highroad.events import model as events
 from highroad.events.log import EventLog, Who
 from highroad.events.model import Event
+from highroad.gates import store as gates
+from highroad.gates.model import Closed
 from highroad.kit.clock import now, rfc3339
 from highroad.kit.paging import PageRequest
 from highroad.pipelines import store as pipelines
 from highroad.pipelines.model import Release
 from highroad.projects import store as projects
+from highroad.projects import variable_store
+from highroad.projects.hidden import mask_at
 from highroad.projects.model import Environment, Service, resolve
+from highroad.projects.references import Delivered, delivered
 
 WORKFLOW = "deployment"
 Start = Callable[[str, str], None]
 
 REPLACES_RELEASE: frozenset[Kind] = frozenset({"deploy", "rollback"})
+
+
+class Gatekeeping(Protocol):
+    """What keeps deployments waiting; `keeper.Keeper` implements it."""
+
+    def closed_for(self, tx: Transaction, environment: Environment, kind: str) -> tuple[Closed, ...]: ...
+    def hold(self, tx: Transaction, deployment_id: str, who: Who) -> None: ...
 
 
 class NothingDeployed(Conflict):
@@ -68,10 +81,11 @@ def request(
     counts: Mapping[str, int],
     run_id: str | None,
     start: Start,
+    keeper: Gatekeeping,
 ) -> Deployment:
-    """Queue a deployment and let it go if nothing else works on this placement.
+    """Queue a deployment and let it go if nothing else works on this placement. Where a gate is closed it waits.
 
-    A newer deploy or rollback supersedes queued older ones; everything else keeps its place in the queue.
+    A newer deploy or rollback supersedes older ones that are queued or wait; everything else keeps its place.
     """
     if kind not in KINDS:
         raise BadDeployment(
@@ -82,11 +96,11 @@ def request(
     placement = store.placement(tx, service.id, environment.id, lock=True)
     chosen, configuration = _decide(tx, service, environment, kind, release, placement.release_id)
     if kind in REPLACES_RELEASE:
-        for older in store.deployments_in(tx, "queued", service.id, environment.id):
+        for older in store.deployments_in(tx, ("waiting", "queued"), service.id, environment.id):
             if older.kind in REPLACES_RELEASE:
-                finish(
-                    tx, log, service, environment, older, ("queued",), "superseded", "A newer deployment was asked for."
-                )
+                why = "A newer deployment was asked for."
+                finish(tx, log, service, environment, older, ("waiting", "queued"), "superseded", why)
+    closed = keeper.closed_for(tx, environment, kind)
     deployment = store.add_deployment(
         tx,
         service_id=service.id,
@@ -98,9 +112,13 @@ def request(
         origin=who.origin,
         configuration=configuration,
         counts=counts,
+        state="waiting" if closed else "queued",
     )
     log.append(tx, deployment_event(events.DEPLOYMENT_QUEUED, service, environment, deployment), who)
-    advance(tx, service.id, environment.id, start)
+    if closed:
+        keeper.hold(tx, deployment.id, who)
+    else:
+        advance(tx, service.id, environment.id, start)
     found = store.deployment(tx, deployment.id)
     assert found is not None, "it was just queued"
     return found
@@ -117,14 +135,26 @@ def ask(
     release: Release | None,
     counts: Mapping[str, int],
     start: Start,
+    keeper: Gatekeeping,
 ) -> Deployment:
     """`request`, for a person or a token. Numbers of instances that cannot be had are refused before anything is
     queued: `BadDeployment`."""
-    require(actor, "deployment:write")
+    place = environment.place.of_service(service.name)
+    require(actor, "deployment:write", place, kind=kind, branch=release.branch if release else None)
     if kind == "scale":
         _require_counts(tx, service, environment, counts)
     return request(
-        tx, log, actor, service, environment, kind=kind, release=release, counts=counts, run_id=None, start=start
+        tx,
+        log,
+        actor,
+        service,
+        environment,
+        kind=kind,
+        release=release,
+        counts=counts,
+        run_id=None,
+        start=start,
+        keeper=keeper,
     )
 
 
@@ -150,7 +180,7 @@ def _decide(
     kind: Kind,
     release: Release | None,
     current: str | None,
-) -> tuple[str | None, dict[str, str]]:
+) -> tuple[str | None, Delivered]:
     """The release and, for a rollback, the configuration it ran with; other kinds read both when their turn comes."""
     if kind == "rollback":
         target = (release or release_before(tx, service, environment, current)).id
@@ -167,12 +197,12 @@ def _decide(
             if not newest:
                 raise NothingDeployed(f"{service.name} has no release yet.", next_step="git push highroad main")
             release = newest[0]
-        return release.id, {}
+        return release.id, Delivered()
     if current is None:
         raise NothingDeployed(
             f"{service.name} does not run in {environment.name} yet.", next_step="git push highroad main"
         )
-    return None, {}
+    return None, Delivered()
 
 
 def release_before(tx: Transaction, service: Service, environment: Environment, current: str | None) -> Release:
@@ -186,10 +216,13 @@ def release_before(tx: Transaction, service: Service, environment: Environment, 
     )
 
 
-def configuration_of(tx: Transaction, service: Service, environment: Environment) -> dict[str, str]:
-    """The variables in force for a service in an environment, by name."""
-    reaching = projects.variables_in_force(tx, service.project_id, environment.id, service.id)
-    return {variable.name: variable.value for variable in resolve(reaching)}
+def configuration_of(
+    tx: Transaction, service: Service, environment: Environment, external: Mapping[str, str] | None = None
+) -> Delivered:
+    """What a service gets in an environment now. `external` are values of external secrets by the id of their variable
+    (see `external`); what depends on others is left out and named in `unknown`. Raises `BadReference`."""
+    reaching = variable_store.variables_in_force(tx, service.project_id, environment.id, service.id)
+    return delivered(resolve(reaching), external)
 
 
 def advance(tx: Transaction, service_id: str, environment_id: str, start: Start) -> None:
@@ -200,7 +233,7 @@ def advance(tx: Transaction, service_id: str, environment_id: str, start: Start)
     queued = store.deployments_in(tx, "queued", service_id, environment_id)
     if queued and store.take_turn(tx, placement.identity, queued[0].id):
         store.move_deployment(tx, queued[0].id, ["queued"], "running", started_at=rfc3339(now()))
-        tx.after_commit(lambda: start(WORKFLOW, queued[0].id))
+        tx.after_commit(lambda: start(WORKFLOW, queued[0].work))
 
 
 def finish(
@@ -215,22 +248,27 @@ def finish(
     next_step: str = "",
 ) -> bool:
     """End the deployment and its turn; False when it had ended before."""
+    if reason:
+        mask = mask_at(tx, service, environment, also=deployment.configuration.secret_values)
+        reason, next_step = mask.text(reason), mask.text(next_step)
     values = {"reason": reason, "next_step": next_step, "finished_at": rfc3339(now()), "step": ""}
     if not store.move_deployment(tx, deployment.id, from_states, state, **values):
         return False
     store.end_turn(tx, deployment.id)
+    if "waiting" in from_states:
+        gates.end_wait(tx, deployment.id)
     event = deployment_event(events.DEPLOYMENT_FINISHED, service, environment, deployment, state=state, reason=reason)
     log.append(tx, event, _Who(deployment.actor, deployment.origin))
     return True
 
 
 def give_up(tx: Transaction, log: EventLog, id: str, reason: str, start: Start) -> None:
-    """End a deployment that its workflow cannot bring to an end, and let the next one go; what serves is not touched.
-    What it started and never served is ended by the caretaker's sweep."""
-    deployment = store.deployment(tx, id)
+    """End a deployment whose workflow (`Deployment.work`) cannot bring it to an end, and let the next one go; what
+    serves is not touched. What it started and never served is ended by the caretaker's sweep."""
+    deployment = store.deployment(tx, id.partition("+")[0])
     service = projects.service_by_id(tx, deployment.service_id) if deployment else None
     environment = projects.environment_by_id(tx, deployment.environment_id) if deployment else None
-    if deployment is None or service is None or environment is None:
+    if deployment is None or service is None or environment is None or deployment.work != id:
         return
     if finish(tx, log, service, environment, deployment, ("queued", "running"), "failed", reason, "highroad deploy"):
         advance(tx, service.id, environment.id, start)
@@ -244,10 +282,12 @@ def cancel(
     environment: Environment,
     deployment: Deployment,
 ) -> None:
-    """End a queued deployment now; ask one at work to put things back, which it does until traffic has moved."""
-    require(actor, "deployment:write")
-    if deployment.state == "queued":
-        finish(tx, log, service, environment, deployment, ("queued",), "cancelled", f"Cancelled by {actor.name}.")
+    """End a deployment that waits or is queued now; ask one at work to put things back, which it does until traffic has
+    moved."""
+    require(actor, "deployment:write", environment.place.of_service(service.name))
+    if deployment.state in ("waiting", "queued"):
+        why = f"Cancelled by {actor.name}."
+        finish(tx, log, service, environment, deployment, ("waiting", "queued"), "cancelled", why)
     elif deployment.state == "running":
         store.update_deployment(tx, deployment.id, cancel=True, reason=f"Cancelled by {actor.name}.")
     else:

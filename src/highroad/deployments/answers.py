@@ -6,18 +6,23 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from highroad.access.model import Actor
+from highroad.access.permissions import allowed
 from highroad.db.engine import Transaction
 from highroad.deployments import command_store, store
 from highroad.deployments.actions import configuration_of
+from highroad.deployments.keeper import plan_of
 from highroad.deployments.model import Deployment, Instance, Placement, Plan
 from highroad.deployments.routes import hosts_of
 from highroad.drivers.contract import Abilities, Observed
+from highroad.gates import store as gates
 from highroad.kit.paging import PageRequest
 from highroad.pipelines import store as pipelines
 from highroad.pipelines.model import PipelineRun, Release
 from highroad.projects import store as projects
 from highroad.projects.api import ServiceSummary
 from highroad.projects.model import Environment, Service
+from highroad.projects.references import BadReference
 from highroad.settings import Settings
 from highroad.web.api import Answer, Instant
 
@@ -114,6 +119,7 @@ class DeploymentAnswer(Answer):
     steps: list[StepAnswer]
     url: str | None
     actor: str
+    broken_glass: str | None = Field(description="Who passed its gates in an emergency, and why.")
     created_at: Instant
     started_at: Instant | None
     finished_at: Instant | None
@@ -189,7 +195,8 @@ def release_summary(release: Release) -> ReleaseSummary:
     )
 
 
-def release_answer(tx: Transaction, release: Release) -> ReleaseAnswer:
+def release_answer(tx: Transaction, release: Release, actor: Actor) -> ReleaseAnswer:
+    """`current_in` names those environments that `actor` may see."""
     places = [
         each for each in store.list_placements(tx, service_id=release.service_id) if each.release_id == release.id
     ]
@@ -200,13 +207,14 @@ def release_answer(tx: Transaction, release: Release) -> ReleaseAnswer:
         branch=release.branch,
         artifact=release.artifact.digest,
         created_at=release.created_at,
-        current_in=sorted(each.name for each in names if each is not None),
+        current_in=sorted(each.name for each in names if each is not None and _seen(actor, each)),
     )
 
 
-def run_answer(tx: Transaction, service: Service, run: PipelineRun) -> RunAnswer:
+def run_answer(tx: Transaction, service: Service, run: PipelineRun, actor: Actor) -> RunAnswer:
+    """With those of its deployments whose environments `actor` may see."""
     release = pipelines.release(tx, run.release_id) if run.release_id else None
-    deployed = [_deployed(tx, each) for each in store.deployments_of_run(tx, run.id)]
+    deployed = [_deployed(tx, each) for each in seen_deployments(tx, run.id, actor)]
     return RunAnswer(
         id=run.id,
         number=run.number,
@@ -228,6 +236,19 @@ def run_answer(tx: Transaction, service: Service, run: PipelineRun) -> RunAnswer
         started_at=run.started_at,
         finished_at=run.finished_at,
     )
+
+
+def seen_deployments(tx: Transaction, run_id: str, actor: Actor) -> list[Deployment]:
+    """The deployments of a run in environments that the actor may see."""
+    return [
+        each
+        for each in store.deployments_of_run(tx, run_id)
+        if (where := projects.environment_by_id(tx, each.environment_id)) is not None and _seen(actor, where)
+    ]
+
+
+def _seen(actor: Actor, environment: Environment) -> bool:
+    return allowed(actor, "project:read", environment.place)
 
 
 def _deployed(tx: Transaction, deployment: Deployment) -> DeployedAnswer:
@@ -253,6 +274,8 @@ def deployment_answer(
 ) -> DeploymentAnswer:
     release = pipelines.release(tx, deployment.release_id) if deployment.release_id else None
     hosts = deployment.plan.hosts if deployment.plan else ()
+    plan = plan_of(tx, deployment)
+    passed = gates.pass_of(tx, deployment.id)
     return DeploymentAnswer(
         id=deployment.id,
         number=deployment.number,
@@ -266,10 +289,11 @@ def deployment_answer(
         step=deployment.step,
         reason=deployment.reason,
         next_step=deployment.next_step,
-        plan=plan_answer(deployment.plan) if deployment.plan else None,
+        plan=plan_answer(plan) if plan else None,
         steps=[StepAnswer.model_validate(each) for each in deployment.steps],
         url=url_of(hosts[0], settings) if hosts else None,
         actor=deployment.actor,
+        broken_glass=f"{passed.actor}: {passed.reason}" if passed else None,
         created_at=deployment.created_at,
         started_at=deployment.started_at,
         finished_at=deployment.finished_at,
@@ -332,7 +356,13 @@ def _answers(release: Release) -> bool:
 
 def _configuration(tx: Transaction, service: Service, environment: Environment, placement: Placement | None) -> str:
     live = store.deployment(tx, placement.deployment_id) if placement and placement.deployment_id else None
-    return "current" if live is None or live.configuration == configuration_of(tx, service, environment) else "earlier"
+    if live is None:
+        return "current"
+    try:
+        wanted = configuration_of(tx, service, environment)
+    except BadReference:  # what runs has none of it: values that were fine before another one was removed
+        return "earlier"
+    return "earlier" if live.configuration.differing(wanted) else "current"
 
 
 def _runs(observed: Observed | None) -> bool:

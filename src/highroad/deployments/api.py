@@ -9,10 +9,10 @@ from fastapi.responses import JSONResponse
 from pydantic import Field, ValidationError
 
 from highroad.access.model import Actor
-from highroad.access.permissions import require
+from highroad.access.permissions import allowed, require_scope
 from highroad.builds.model import Artifact
 from highroad.db.engine import Transaction
-from highroad.deployments import actions, removal, store
+from highroad.deployments import actions, modes, removal, store
 from highroad.deployments.actions import BadDeployment, NoSuchDeployment, NoSuchRelease, NothingDeployed
 from highroad.deployments.answers import (
     DeploymentAnswer,
@@ -38,10 +38,10 @@ from highroad.kit.paging import PageRequest
 from highroad.pipelines import store as pipelines
 from highroad.pipelines.model import Release
 from highroad.projects import store as projects
-from highroad.projects.actions import find_environment, find_project, find_service
-from highroad.projects.api import service_answer
+from highroad.projects.actions import find_environment, find_project, find_service, visible_environments
+from highroad.projects.api import EnvironmentAnswer, EnvironmentChange, environment_answer, service_answer
 from highroad.projects.model import Environment, Service
-from highroad.web.api import Body, Listing, api_router, listing, paging
+from highroad.web.api import Body, Listing, api_router, does, listing, paging
 from highroad.web.auth import signed_in
 from highroad.web.streams import wants_stream
 from highroad.workload.codec import load
@@ -65,6 +65,7 @@ def router(desk: Desk) -> APIRouter:
     api = api_router("deployments")
     _add_services(api, desk)
     _add_removals(api, desk)
+    _add_changes(api, desk)
     _add_releases(api, desk)
     _add_requests(api, desk)
     _add_deployments(api, desk)
@@ -74,13 +75,13 @@ def router(desk: Desk) -> APIRouter:
 def _add_services(api: APIRouter, desk: Desk) -> None:
     actor_of = Depends(signed_in(desk.context))
 
-    @api.get("/projects/{project}/services")
+    @api.get("/projects/{project}/services", openapi_extra=does("project:read"))
     def list_services(actor: Annotated[Actor, actor_of], project: str) -> Listing[ServiceInList]:
         """The project's services with what runs of them."""
         with desk.context.db.read() as tx:
             parent = find_project(tx, actor, project)
             services = projects.list_services(tx, parent.id)
-            environments = projects.list_environments(tx, parent.id)
+            environments = visible_environments(tx, actor, parent.id)
             placed = desk.placements_of_all(tx, services, environments)
         return Listing(
             items=[
@@ -89,12 +90,12 @@ def _add_services(api: APIRouter, desk: Desk) -> None:
             ]
         )
 
-    @api.get("/projects/{project}/services/{service}")
+    @api.get("/projects/{project}/services/{service}", openapi_extra=does("project:read"))
     def get_service(actor: Annotated[Actor, actor_of], project: str, service: str) -> ServiceAnswer:
         """A service with what runs of it, in every environment of its project."""
         with desk.context.db.read() as tx:
             found = find_service(tx, actor, project, service)
-            environments = projects.list_environments(tx, found.project_id)
+            environments = visible_environments(tx, actor, found.project_id)
             placements = desk.placements(tx, found, environments)
         repository = desk.repository_of(found.id)
         return ServiceAnswer(
@@ -103,7 +104,7 @@ def _add_services(api: APIRouter, desk: Desk) -> None:
             environments=placements,
         )
 
-    @api.get(PLACE)
+    @api.get(PLACE, openapi_extra=does("project:read"))
     def get_placement(
         actor: Annotated[Actor, actor_of], project: str, service: str, environment: str
     ) -> PlacementAnswer:
@@ -117,30 +118,49 @@ def _add_removals(api: APIRouter, desk: Desk) -> None:
     actor_of = Depends(signed_in(desk.context))
     log = desk.context.log
 
-    @api.delete("/projects/{project}", status_code=204)
+    @api.delete("/projects/{project}", status_code=204, openapi_extra=does("project:write"))
     def delete_project(actor: Annotated[Actor, actor_of], project: str) -> None:
         """Stop and erase everything of a project: services, repositories, logs, history. There is no way back."""
         with desk.context.db.begin() as tx:
             removal.delete_project(tx, log, actor, find_project(tx, actor, project), desk.start)
 
-    @api.delete("/projects/{project}/environments/{environment}", status_code=204)
+    @api.delete(
+        "/projects/{project}/environments/{environment}", status_code=204, openapi_extra=does("environment:write")
+    )
     def delete_environment(actor: Annotated[Actor, actor_of], project: str, environment: str) -> None:
         """Stop what runs there and erase it."""
         with desk.context.db.begin() as tx:
             found = find_environment(tx, actor, project, environment)
             removal.delete_environment(tx, log, actor, found, desk.start)
 
-    @api.delete("/projects/{project}/services/{service}", status_code=204)
+    @api.delete("/projects/{project}/services/{service}", status_code=204, openapi_extra=does("service:write"))
     def delete_service(actor: Annotated[Actor, actor_of], project: str, service: str) -> None:
         """Stop the service everywhere and erase it with its repository. There is no way back."""
         with desk.context.db.begin() as tx:
             removal.delete_service(tx, log, actor, find_service(tx, actor, project, service), desk.start)
 
 
+def _add_changes(api: APIRouter, desk: Desk) -> None:
+    actor_of = Depends(signed_in(desk.context))
+    context = desk.context
+
+    @api.patch("/projects/{project}/environments/{environment}", openapi_extra=does("environment:write"))
+    def change_environment(
+        actor: Annotated[Actor, actor_of], project: str, environment: str, body: EnvironmentChange
+    ) -> EnvironmentAnswer:
+        """Change the mode or the deploy rule; fields that are left out stay. While something runs there, only an owner
+        or administrator changes the mode."""
+        with context.db.begin() as tx:
+            found = find_environment(tx, actor, project, environment)
+            changes = {name: getattr(body, name) for name in body.model_fields_set}
+            changed = modes.change_environment(tx, context.log, actor, found, changes=changes)
+        return environment_answer(changed)
+
+
 def _add_releases(api: APIRouter, desk: Desk) -> None:
     actor_of = Depends(signed_in(desk.context))
 
-    @api.get("/projects/{project}/services/{service}/releases")
+    @api.get("/projects/{project}/services/{service}/releases", openapi_extra=does("project:read"))
     def list_releases(
         actor: Annotated[Actor, actor_of], project: str, service: str, page: Annotated[PageRequest, Depends(paging)]
     ) -> Listing[ReleaseAnswer]:
@@ -148,14 +168,14 @@ def _add_releases(api: APIRouter, desk: Desk) -> None:
         with desk.context.db.read() as tx:
             found = find_service(tx, actor, project, service)
             kept = pipelines.list_releases(tx, found.id, page)
-            return Listing(**listing(kept, lambda each: release_answer(tx, each)))
+            return Listing(**listing(kept, lambda each: release_answer(tx, each, actor)))
 
 
 def _add_requests(api: APIRouter, desk: Desk) -> None:
     actor_of = Depends(signed_in(desk.context))
     settings = desk.context.settings
 
-    @api.get(PLACE + "/deployments")
+    @api.get(PLACE + "/deployments", openapi_extra=does("project:read"))
     def list_deployments(
         actor: Annotated[Actor, actor_of],
         project: str,
@@ -169,7 +189,7 @@ def _add_requests(api: APIRouter, desk: Desk) -> None:
             rows = store.list_deployments(tx, found.id, where.id, page)
             return Listing(**listing(rows, lambda each: deployment_answer(tx, found, where, each, settings)))
 
-    @api.post(PLACE + "/deployments", status_code=202)
+    @api.post(PLACE + "/deployments", status_code=202, openapi_extra=does("deployment:write"))
     def request_deployment(
         actor: Annotated[Actor, actor_of], project: str, service: str, environment: str, body: DeploymentRequest
     ) -> DeploymentAnswer:
@@ -187,15 +207,15 @@ def _add_requests(api: APIRouter, desk: Desk) -> None:
                 release=_release(tx, found, body.release),
                 counts=body.counts,
                 start=desk.start,
+                keeper=desk.keeper,
             )
             return deployment_answer(tx, found, where, deployment, settings)
 
-    @api.post(PLACE + "/plan")
+    @api.post(PLACE + "/plan", openapi_extra=does("project:read"))
     def plan(
         actor: Annotated[Actor, actor_of], project: str, service: str, environment: str, body: PlanRequest
     ) -> PlanAnswer:
-        """What this deployment would do; nothing is changed."""
-        require(actor, "project:read")
+        """What this deployment would do; nothing is changed. Other stores are not asked: that takes a deployment."""
         with desk.context.db.begin() as tx:
             found, where = _place(tx, actor, project, service, environment)
             _check(body)
@@ -217,44 +237,54 @@ def _add_deployments(api: APIRouter, desk: Desk) -> None:
     actor_of = Depends(signed_in(desk.context))
     settings = desk.context.settings
 
-    @api.get("/deployments/{id}")
+    @api.get("/deployments/{id}", openapi_extra=does("project:read"))
     def get_deployment(actor: Annotated[Actor, actor_of], id: str) -> DeploymentAnswer:
         """A deployment with its plan, its steps and how it ended."""
-        require(actor, "project:read")
         with desk.context.db.read() as tx:
-            found, service, environment = find_deployment(tx, id)
+            found, service, environment = find_deployment(tx, actor, id)
             return deployment_answer(tx, service, environment, found, settings)
 
-    @api.get("/deployments/{id}/log", response_model=None, responses={200: {"content": {"text/event-stream": {}}}})
+    @api.get(
+        "/deployments/{id}/log",
+        response_model=None,
+        responses={200: {"content": {"text/event-stream": {}}}},
+        openapi_extra=does("project:read"),
+    )
     def deployment_log(
         request: Request, actor: Annotated[Actor, actor_of], id: str, cursor: str | None = None
     ) -> Response:
         """What the deployment says; `text/event-stream` follows it to its end."""
-        require(actor, "project:read")
         with desk.context.db.read() as tx:
-            find_deployment(tx, id)
+            find_deployment(tx, actor, id)
         if wants_stream(request):
             return deployment_stream(desk, request, id)
         followed = desk.follower.deployment(id, cursor)
         items = [{"at": each.at, "task": each.task, "text": each.text} for each in followed.lines]
         return JSONResponse({"items": items, "cursor": followed.cursor})
 
-    @api.post("/deployments/{id}/cancel", status_code=202)
+    @api.post("/deployments/{id}/cancel", status_code=202, openapi_extra=does("deployment:write"))
     def cancel_deployment(actor: Annotated[Actor, actor_of], id: str) -> DeploymentAnswer:
         """Put things back, if traffic has not moved yet."""
-        require(actor, "deployment:write")
+        require_scope(actor, "deployment:write")
         with desk.context.db.begin() as tx:
-            found, service, environment = find_deployment(tx, id)
+            found, service, environment = find_deployment(tx, actor, id)
             actions.cancel(tx, desk.context.log, actor, service, environment, found)
-            changed, _, _ = find_deployment(tx, id)
+            changed, _, _ = find_deployment(tx, actor, id)
             return deployment_answer(tx, service, environment, changed, settings)
 
 
-def find_deployment(tx: Transaction, id: str) -> tuple[Deployment, Service, Environment]:
+def find_deployment(tx: Transaction, actor: Actor, id: str) -> tuple[Deployment, Service, Environment]:
+    """One that the actor may see; any other is as good as not there."""
+    require_scope(actor, "project:read")
     deployment = store.deployment(tx, id)
     service = projects.service_by_id(tx, deployment.service_id) if deployment else None
     environment = projects.environment_by_id(tx, deployment.environment_id) if deployment else None
-    if deployment is None or service is None or environment is None:
+    if (
+        deployment is None
+        or service is None
+        or environment is None
+        or not allowed(actor, "project:read", environment.place)
+    ):
         raise NoSuchDeployment("There is no such deployment.", next_step="highroad status")
     return deployment, service, environment
 

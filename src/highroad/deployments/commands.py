@@ -31,6 +31,7 @@ from highroad.events import model as events
 from highroad.events.log import Who
 from highroad.events.model import Event
 from highroad.kit.clock import now
+from highroad.kit.disguises import mask_of
 from highroad.pipelines.journal import Journal
 from highroad.projects import store as projects
 from highroad.projects.model import Environment, Service
@@ -73,7 +74,7 @@ class Commands:
 
     def run(self, actor: Actor, service: Service, environment: Environment, command: str) -> Command:
         """Start a one-off command and return at once; its output is in the journal under its id."""
-        require(actor, "command:write")
+        require(actor, "command:write", environment.place.of_service(service.name))
         if not command.strip() or len(command) > LONGEST_COMMAND or "\0" in command:
             raise BadCommand("There is no command to run.", next_step="highroad run -- python -m app.migrate")
         process = Process(name="run", command=command)
@@ -88,8 +89,8 @@ class Commands:
         occasion = f"{service.id}/{environment.id}/{process.name}/{at:%Y-%m-%dT%H:%M}"
         return self._start(SYSTEM, service, environment, process, occasion=occasion)
 
-    def cancel(self, actor: Actor, command: Command) -> None:
-        require(actor, "command:write")
+    def cancel(self, command: Command) -> None:
+        """The caller has asked for permission, at the place where it runs."""
         flag = self._cancelled.get(command.id)
         if command.state != "running" or flag is None:
             raise CommandHasEnded(f"The command has ended: {command.state}.", next_step="highroad logs")
@@ -135,7 +136,7 @@ class Commands:
                     service.id,
                     environment.id,
                     process=process.name,
-                    command=process.command,
+                    command=mask_of(spec.secrets).text(process.command),
                     actor=who.name,
                     occasion=occasion,
                 )

@@ -10,6 +10,7 @@ from highroad.deployments import store
 from highroad.deployments.answers import PlacementAnswer, placement_answer
 from highroad.deployments.commands import Commands
 from highroad.deployments.follow import Follower
+from highroad.deployments.keeper import Keeper
 from highroad.drivers.contract import Driver, Observed
 from highroad.errors import Permanent, Temporary
 from highroad.projects.model import Environment, Service
@@ -26,6 +27,7 @@ class Desk:
     repository_of: Callable[[str], Repository]
     start: Callable[[str, str], None]
     refresh_routes: Callable[[], None]
+    keeper: Keeper
 
     def placements_of_all(
         self, tx: Transaction, services: list[Service], environments: list[Environment]

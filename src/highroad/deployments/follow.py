@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
+from highroad.access.model import Actor
+from highroad.access.permissions import allowed
 from highroad.db.engine import Database
 from highroad.deployments import store
 from highroad.deployments.model import Deployment
 from highroad.errors import Malformed
 from highroad.pipelines import store as pipelines
-from highroad.pipelines.journal import Journal, Line
+from highroad.pipelines.journal import DEPLOY_TASK, Journal, Line
 from highroad.pipelines.model import PipelineRun
 from highroad.projects import store as projects
 
@@ -49,22 +51,26 @@ class Follower:
     db: Database
     journal: Journal
 
-    def run(self, run_id: str, cursor: str | None) -> Followed:
-        """A run's lines, then those of each of its deployments in turn."""
+    def run(self, run_id: str, cursor: str | None, actor: Actor) -> Followed:
+        """A run's lines, then those of each of its deployments in turn, as far as `actor` may see where they go."""
         with self.db.read() as tx:
             run = pipelines.run(tx, run_id)
-            deployments = tuple(store.deployments_of_run(tx, run_id))
-            names = {each.environment_id: projects.environment_by_id(tx, each.environment_id) for each in deployments}
+            service = projects.service_by_id(tx, run.service_id) if run else None
+            everywhere = projects.list_environments(tx, service.project_id) if service else []
+            seen = {each.id: each.name for each in everywhere if allowed(actor, "project:read", each.place)}
+            deployments = tuple(each for each in store.deployments_of_run(tx, run_id) if each.environment_id in seen)
         assert run is not None, "the caller found it; deletion ends its streams with its service"
         offsets = _offsets(cursor)
-        lines = self._read(run_id, offsets)
+        about = {f"{DEPLOY_TASK}{name}" for name in seen.values()}
+        said = self._read(run_id, offsets)
+        lines = [each for each in said if not each.task.startswith(DEPLOY_TASK) or each.task in about]
         ended = run.ended
         for deployment in deployments if run.ended else ():
-            environment = names[deployment.environment_id]
-            task = f"deploy {environment.name}" if environment else "deploy"
+            task = f"{DEPLOY_TASK}{seen[deployment.environment_id]}"
             lines += [Line(each.at, task, each.text) for each in self._read(deployment.id, offsets)]
-            ended = ended and deployment.ended
-            if not deployment.ended:
+            told = deployment.ended or deployment.state == "waiting"  # nobody waits for people before a terminal
+            ended = ended and told
+            if not told:
                 break  # one after the other, so that their lines do not mingle
         return Followed(tuple(lines), json.dumps(offsets, separators=(",", ":")), run, deployments, ended)
 
@@ -74,7 +80,8 @@ class Follower:
         assert deployment is not None, "the caller found it"
         offsets = _offsets(cursor)
         lines = self._read(deployment_id, offsets)
-        return Followed(tuple(lines), json.dumps(offsets, separators=(",", ":")), None, (deployment,), deployment.ended)
+        ended = deployment.ended or deployment.state == "waiting"
+        return Followed(tuple(lines), json.dumps(offsets, separators=(",", ":")), None, (deployment,), ended)
 
     def _read(self, subject: str, offsets: dict[str, int]) -> list[Line]:
         """All whole lines after the offset, which is moved behind them."""
@@ -120,6 +127,6 @@ def _unsaid(followed: Followed) -> list[str]:
     if followed.run is not None and followed.run.started_at is None:
         texts.append(f" !     Run {followed.run.number} {followed.run.state}: {followed.run.reason}")
     for deployment in followed.deployments:
-        if deployment.started_at is None:
+        if deployment.started_at is None and deployment.ended:
             texts.append(f" !     Deployment {deployment.number} {deployment.state}: {deployment.reason}")
     return texts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,9 @@ from highroad.deployments.model import PlannedInstance
 from highroad.drivers.contract import InstanceSpec
 from highroad.errors import Invalid, Unavailable
 from highroad.kit.ids import new_id
+from highroad.projects.references import Delivered
 from highroad.settings import Settings
-from highroad.workload.model import Limits, Process, Workload
+from highroad.workload.model import File, Limits, Process, Workload
 from highroad.workload.placeholders import substitute
 
 if TYPE_CHECKING:
@@ -73,18 +74,19 @@ def specification(
     process: Process,
     planned: PlannedInstance | None,
     port: int | None,
-    configuration: Mapping[str, str],
+    configuration: Delivered,
     settings: Settings,
     label: str | None = None,
 ) -> InstanceSpec:
-    """Variables, weakest first: the artifact's, the workload's, the process's, the configuration, Highroad's own."""
+    """Variables, weakest first: the artifact's, the workload's, the process's, the configuration, Highroad's own. Names
+    in the configuration that are absolute paths are files, for the app's user alone."""
     artifact, workload = subject.release.artifact, subject.release.workload
     id = new_id("ins")
     fill = _filler(workload)
     env = {
         **artifact.env,
         **{name: fill(value) for name, value in {**workload.variables, **process.variables}.items()},
-        **configuration,
+        **{name: value for name, value in configuration.items() if not name.startswith("/")},
         "HIGHROAD_PROJECT": subject.service.project,
         "HIGHROAD_SERVICE": subject.service.name,
         "HIGHROAD_ENVIRONMENT": subject.environment.name,
@@ -101,14 +103,19 @@ def specification(
         artifact=artifact.directory,
         mounts=artifact.mounts,
         env=env,
-        files=tuple(
-            each if each.binary else replace(each, content=fill(each.content))
-            for each in (*workload.files, *process.files)
+        files=(
+            *(
+                each if each.binary else replace(each, content=fill(each.content))
+                for each in (*workload.files, *process.files)
+                if each.target not in configuration
+            ),
+            *(File(name, text, mode="0400") for name, text in configuration.items() if name.startswith("/")),
         ),
         port=port,
         identity=subject.placement.identity,
         limits=_limits(process.limits, settings),
         stop_grace=process.stop_grace,
+        secrets=tuple(sorted(configuration.secret_values)),
     )
 
 

@@ -7,11 +7,14 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from highroad.drivers.contract import InstanceSpec
+from highroad.projects.references import Delivered
 
 Kind = Literal["deploy", "rollback", "restart", "scale", "stop", "start", "configure"]
 KINDS: tuple[str, ...] = get_args(Kind)
-DeploymentState = Literal["queued", "running", "succeeded", "failed", "cancelled", "superseded"]
-ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled", "superseded"})
+DeploymentState = Literal[
+    "waiting", "queued", "running", "succeeded", "failed", "cancelled", "superseded", "refused", "expired"
+]
+ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled", "superseded", "refused", "expired"})
 InstanceState = Literal["starting", "serving", "draining", "stopped"]
 ChangeKind = Literal["start", "stop", "keep", "configure", "route", "resource", "command", "build"]
 
@@ -105,6 +108,8 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
+    """`turn` counts how often it was set to work: a gate that closes when its turn comes sends it back to wait."""
+
     id: str
     number: int
     service_id: str
@@ -119,17 +124,23 @@ class Deployment:
     reason: str
     next_step: str
     cancel: bool
-    configuration: dict[str, str]
+    configuration: Delivered
     counts: dict[str, int]
     plan: Plan | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     steps: tuple[Step, ...] = ()
+    turn: int = 1
 
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+    @property
+    def work(self) -> str:
+        """The subject of its workflow: the id, and from the second turn on, the turn, as a workflow runs once."""
+        return self.id if self.turn == 1 else f"{self.id}+{self.turn}"
 
 
 @dataclass(frozen=True, slots=True)

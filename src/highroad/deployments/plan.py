@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from highroad.deployments.model import Change, Instance, Kind, Plan, PlannedInstance, Problem
 from highroad.drivers.contract import Abilities
+from highroad.kit.disguises import mask_of
 from highroad.pipelines.model import Release
+from highroad.projects.references import Delivered
 from highroad.workload.model import Limits, Process, Workload
 from highroad.workload.schema import did_you_mean
 
@@ -24,7 +27,7 @@ class Now:
     """What serves at present: its release (None: nothing yet), its configuration, its instances and host names."""
 
     release: Release | None
-    configuration: Mapping[str, str]
+    configuration: Delivered
     instances: tuple[Instance, ...]
     hosts: tuple[str, ...]
 
@@ -38,14 +41,28 @@ class Wanted:
     title: str
     workload: Workload
     publish: str | None
-    configuration: Mapping[str, str]
+    configuration: Delivered
     counts: Mapping[str, int]
     hosts: tuple[str, ...]
 
 
 def plan_deployment(now: Now, wanted: Wanted, abilities: Abilities, largest: Limits) -> Plan:
     """The plan; with `problems` it must not be carried out. `largest` is what one instance may ask for at most (None:
-    whatever it likes)."""
+    whatever it likes). Its words show no secret, should the repository hold one that is configured, too."""
+    plan = _plan(now, wanted, abilities, largest)
+    kept = [each for each in (now.configuration, wanted.configuration) if isinstance(each, Delivered)]
+    mask = mask_of(tuple(sorted({value for each in kept for value in each.secret_values})))
+    if not mask:
+        return plan
+    return dataclasses.replace(
+        plan,
+        changes=tuple(dataclasses.replace(each, detail=mask.text(each.detail)) for each in plan.changes),
+        warnings=tuple(map(mask.text, plan.warnings)),
+        problems=tuple(Problem(mask.text(each.detail), mask.text(each.next_step)) for each in plan.problems),
+    )
+
+
+def _plan(now: Now, wanted: Wanted, abilities: Abilities, largest: Limits) -> Plan:
     if wanted.kind == "stop":
         return _stop(now)
     workload = wanted.workload
@@ -254,9 +271,13 @@ def _configuration_changes(now: Now, wanted: Wanted) -> list[Change]:
     before, after = now.configuration, wanted.configuration
     changes = [Change("configure", name, "set") for name in after if name not in before]
     changes += [
-        Change("configure", name, "changed") for name in after if name in before and before[name] != after[name]
+        Change("configure", name, "changed") for name in after if name in before and before.differs(after, name)
     ]
-    changes += [Change("configure", name, "unset") for name in before if name not in after]
+    changes += [
+        Change("configure", name, "unset") for name in before if name not in after and name not in after.unknown
+    ]
+    elsewhere = "read from its store when it is deployed"
+    changes += [Change("configure", name, elsewhere) for name in after.unknown]
     return sorted(changes, key=lambda each: each.subject)
 
 

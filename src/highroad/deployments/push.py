@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 from starlette.concurrency import run_in_threadpool
 
 from highroad.access.model import Actor
-from highroad.access.permissions import NotSignedIn, require
+from highroad.access.permissions import NotAllowed, NotSignedIn, require, require_scope
+from highroad.access.refusals import refused
 from highroad.deployments.follow import Followed, Follower, lines_of
 from highroad.errors import Unavailable
 from highroad.pipelines import actions as pipelines
@@ -52,7 +54,7 @@ class PushGate:
 
     async def received(self, opened: Opened[Actor], updates: Sequence[RefUpdate]) -> AsyncIterator[str]:
         lines, runs = await self._record_patiently(opened, updates)
-        return self._show(lines, runs)
+        return self._show(lines, runs, _reader(opened.actor))
 
     async def _record_patiently(
         self, opened: Opened[Actor], updates: Sequence[RefUpdate]
@@ -74,13 +76,22 @@ class PushGate:
                 next_step="highroad login, then highroad init in the repository: git then finds the token by itself.",
             )
         actor = authenticate(self._context, token, origin="git", address="")
-        require(actor, "repository:write" if write else "repository:read")
-        with self._context.db.read() as tx:
-            found = find_service(tx, _reader(actor), project, service)
+        try:
+            found = self._find(actor, "repository:write" if write else "repository:read", project, service)
+        except NotAllowed as error:
+            refused(self._context.db, self._context.log, actor, error)
+            raise
         repository = self._repository_of(found.id)
         if not repository.exists():
             repository.create()
         return Opened(repository, found.id, actor, whose=actor.id)
+
+    def _find(self, actor: Actor, action: str, project: str, service: str) -> Service:
+        require_scope(actor, action)
+        with self._context.db.read() as tx:
+            found = find_service(tx, _reader(actor), project, service)
+        require(actor, action, found.place)
+        return found
 
     def record(self, service_id: str, actor: Actor, updates: Sequence[RefUpdate]) -> tuple[list[str], list[str]]:
         """Record what git accepted. Returns lines to show at once, and the runs to follow."""
@@ -127,13 +138,13 @@ class PushGate:
     def _commit(self, service_id: str, commit: str) -> Commit:
         return self._repository_of(service_id).commit_info(commit)
 
-    async def _show(self, lines: list[str], runs: list[str]) -> AsyncIterator[str]:
+    async def _show(self, lines: list[str], runs: list[str], reader: Actor) -> AsyncIterator[str]:
         for line in lines:
             yield line
         for run_id in runs:
 
             def follow(cursor: str | None, run_id: str = run_id) -> Followed:
-                return self._follower.run(run_id, cursor)
+                return self._follower.run(run_id, cursor, reader)
 
             async for line in lines_of(follow, self._follower.journal):
                 yield line
@@ -141,4 +152,4 @@ class PushGate:
 
 def _reader(actor: Actor) -> Actor:
     """A token for git alone may find the repository that it names, and nothing else."""
-    return Actor(actor.id, actor.name, actor.kind, actor.origin, actor.admin, actor.scopes | {"read"})
+    return replace(actor, scopes=actor.scopes | {"read"})

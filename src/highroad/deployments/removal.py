@@ -15,7 +15,7 @@ from typing import get_args
 from highroad.access.model import Actor
 from highroad.access.permissions import require
 from highroad.db.engine import Transaction
-from highroad.deployments import actions, command_store, store
+from highroad.deployments import actions, command_store, retention, store
 from highroad.deployments.instances import stream_of
 from highroad.deployments.model import Placement
 from highroad.drivers.contract import Driver
@@ -43,7 +43,7 @@ PATIENCE = Retry(attempts=200, first=0.1, factor=1.5, longest=5.0)
 def delete_service(
     tx: Transaction, log: EventLog, actor: Actor, service: Service, start: Callable[[str, str], None]
 ) -> None:
-    require(actor, "service:write")
+    require(actor, "service:write", service.place)
     _mark(tx, "service", service.id, start)
     _stop_work(tx, log, actor, [service], None)
     event = Event(
@@ -55,7 +55,7 @@ def delete_service(
 def delete_environment(
     tx: Transaction, log: EventLog, actor: Actor, environment: Environment, start: Callable[[str, str], None]
 ) -> None:
-    require(actor, "environment:write")
+    require(actor, "environment:write", environment.place)
     services = projects.list_services(tx, environment.project_id)
     _mark(tx, "environment", environment.id, start)
     _stop_work(tx, log, actor, services, environment)
@@ -73,7 +73,7 @@ def delete_environment(
 def delete_project(
     tx: Transaction, log: EventLog, actor: Actor, project: Project, start: Callable[[str, str], None]
 ) -> None:
-    require(actor, "project:write")
+    require(actor, "project:write", project.place)
     services = projects.list_services(tx, project.id)
     _mark(tx, "project", project.id, start)
     _stop_work(tx, log, actor, services, None)
@@ -99,9 +99,8 @@ def _stop_work(
             environment = projects.environment_by_id(tx, placement.environment_id)
             if environment is None or (only is not None and environment.id != only.id):
                 continue
-            for state in ("queued", "running"):
-                for deployment in store.deployments_in(tx, state, service.id, environment.id):
-                    actions.cancel(tx, log, actor, service, environment, deployment)
+            for deployment in store.deployments_in(tx, ("waiting", "queued", "running"), service.id, environment.id):
+                actions.cancel(tx, log, actor, service, environment, deployment)
         if only is None:
             for run in pipelines.runs_in(tx, "queued", service.id):
                 reason = f"{service.name} was deleted by {actor.name}."
@@ -175,7 +174,7 @@ class Remover:
             subjects = [
                 each
                 for place in places
-                for ids_of in (store.deployment_ids, command_store.command_ids)
+                for ids_of in (retention.deployment_ids, command_store.command_ids)
                 for each in ids_of(tx, place.service_id, place.environment_id)
             ]
             subjects += [each for service in services for each in pipelines.run_ids(tx, service)]
@@ -187,7 +186,7 @@ class Remover:
             self._repository_of(service).delete()
         with self._context.db.begin() as tx:
             for place in places:
-                store.forget_place(tx, place.identity)
+                retention.forget_place(tx, place.identity)
             if kind == "service":
                 projects.remove_service(tx, id)
             elif kind == "environment":

@@ -13,6 +13,7 @@ from sqlalchemy.sql.selectable import Select, Subquery
 from highroad.db.engine import Transaction
 from highroad.deployments.command_store import commands
 from highroad.deployments.store import deployments, instances, placements
+from highroad.gates import store as gates
 from highroad.kit.clock import rfc3339
 from highroad.pipelines.store import releases, runs
 
@@ -43,7 +44,7 @@ def old_deployments(tx: Transaction, service_id: str, environment_id: str, *, ke
         select(instances.c.deployment_id).where(instances.c.state != "stopped"),
         select(last).where(*here, *good).group_by(deployments.c.release_id, deployments.c.kind),
     ).subquery()
-    ended = deployments.c.state.not_in(["queued", "running"])
+    ended = deployments.c.state.not_in(["waiting", "queued", "running"])
     statement = select(deployments.c.id).where(*here, ended, deployments.c.id.not_in(_ids(needed)))
     return list(tx.execute(statement.order_by(deployments.c.id).limit(limit)).scalars())
 
@@ -66,12 +67,30 @@ def remove_commands(tx: Transaction, ids: Sequence[str]) -> None:
 
 
 def remove_deployments(tx: Transaction, ids: Sequence[str]) -> None:
+    gates.forget(tx, ids)
     tx.execute(delete(deployments).where(deployments.c.id.in_(ids)))
 
 
 def remove_runs(tx: Transaction, ids: Sequence[str]) -> None:
     """With their tasks and tests."""
     tx.execute(delete(runs).where(runs.c.id.in_(ids)))
+
+
+def deployment_ids(tx: Transaction, service_id: str, environment_id: str) -> list[str]:
+    here = (deployments.c.service_id == service_id, deployments.c.environment_id == environment_id)
+    return [row[0] for row in tx.execute(select(deployments.c.id).where(*here))]
+
+
+def forget_place(tx: Transaction, identity: int) -> None:
+    """Delete a placement with everything that happened there; nothing happens when it is gone."""
+    row = tx.execute(select(placements).where(placements.c.identity == identity)).mappings().first()
+    if row is None:
+        return
+    gates.forget(tx, deployment_ids(tx, row["service_id"], row["environment_id"]))
+    for table in (instances, deployments):
+        here = (table.c.service_id == row["service_id"], table.c.environment_id == row["environment_id"])
+        tx.execute(delete(table).where(*here))
+    tx.execute(delete(placements).where(placements.c.identity == identity))
 
 
 def _ids(found: Subquery) -> Select[tuple[str]]:

@@ -2,14 +2,14 @@
 
 # No postponed annotations here: FastAPI reads them, and dependencies are local to the router function.
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from highroad.access.model import Actor
-from highroad.access.permissions import require
+from highroad.access.permissions import allowed, require, require_scope
 from highroad.db.engine import Transaction
 from highroad.deployments import actions, command_store, store
 from highroad.deployments.answers import CommandAnswer, DeploymentAnswer, command_answer, deployment_answer
@@ -20,10 +20,11 @@ from highroad.deployments.streaming import app_log_stream, command_stream, log_l
 from highroad.kit.paging import PageRequest
 from highroad.projects import actions as project_actions
 from highroad.projects import store as projects
-from highroad.projects.actions import find_environment, find_project, find_service
-from highroad.projects.model import Domain, Environment, Project, Service, resolve
+from highroad.projects import variable_store
+from highroad.projects.actions import find_environment, find_project, find_service, place_of
+from highroad.projects.model import Domain, Environment, Project, Service, VariableKind, VariableScope, resolve
 from highroad.routing.hostnames import own_domain
-from highroad.web.api import Answer, Body, Instant, Listing, api_router, listing, paging
+from highroad.web.api import Answer, Body, Instant, Listing, api_router, does, listing, paging
 from highroad.web.auth import signed_in
 from highroad.web.streams import wants_stream
 
@@ -45,9 +46,10 @@ class DomainAnswer(Answer):
 
 class VariableAnswer(Answer):
     name: str
-    value: str
-    scope: Literal["project", "environment", "service", "service-environment"]
+    value: str | None = Field(validation_alias="shown", description="Null for a secret, whoever asks.")
+    scope: VariableScope
     overrides: str | None = None
+    kind: VariableKind
 
 
 class VariableChange(Body):
@@ -76,7 +78,12 @@ def router(desk: Desk) -> APIRouter:
 def _add_logs(api: APIRouter, desk: Desk) -> None:
     actor_of = Depends(signed_in(desk.context))
 
-    @api.get(PLACE + "/logs", response_model=None, responses={200: {"content": {"text/event-stream": {}}}})
+    @api.get(
+        PLACE + "/logs",
+        response_model=None,
+        responses={200: {"content": {"text/event-stream": {}}}},
+        openapi_extra=does("log:read"),
+    )
     def app_logs(
         request: Request,
         actor: Annotated[Actor, actor_of],
@@ -88,9 +95,9 @@ def _add_logs(api: APIRouter, desk: Desk) -> None:
         cursor: str | None = None,
     ) -> Response:
         """What the instances write; `text/event-stream` follows it."""
-        require(actor, "log:read")
         with desk.context.db.read() as tx:
             found, where = _place(tx, actor, project, service, environment)
+        require(actor, "log:read", where.place.of_service(found.name))
         if wants_stream(request):
             return app_log_stream(desk, request, found, where, tail=tail, process=process)
         page = desk.driver.read_logs(stream_of(found.id, where.id), cursor=cursor, tail=None if cursor else tail)
@@ -101,7 +108,7 @@ def _add_logs(api: APIRouter, desk: Desk) -> None:
 def _add_commands(api: APIRouter, desk: Desk) -> None:
     actor_of = Depends(signed_in(desk.context))
 
-    @api.get(PLACE + "/commands")
+    @api.get(PLACE + "/commands", openapi_extra=does("project:read"))
     def list_commands(
         actor: Annotated[Actor, actor_of],
         project: str,
@@ -115,7 +122,7 @@ def _add_commands(api: APIRouter, desk: Desk) -> None:
             rows = command_store.list_commands(tx, found.id, where.id, page)
         return Listing(**listing(rows, command_answer))
 
-    @api.post(PLACE + "/commands", status_code=202)
+    @api.post(PLACE + "/commands", status_code=202, openapi_extra=does("command:write"))
     def run_command(
         actor: Annotated[Actor, actor_of], project: str, service: str, environment: str, body: CommandRequest
     ) -> CommandAnswer:
@@ -124,41 +131,48 @@ def _add_commands(api: APIRouter, desk: Desk) -> None:
             found, where = _place(tx, actor, project, service, environment)
         return command_answer(desk.commands.run(actor, found, where, body.command))
 
-    @api.get("/commands/{id}")
+    @api.get("/commands/{id}", openapi_extra=does("project:read"))
     def get_command(actor: Annotated[Actor, actor_of], id: str) -> CommandAnswer:
         """A one-off command, and how it ended."""
-        require(actor, "project:read")
         with desk.context.db.read() as tx:
-            return command_answer(_command(tx, id))
+            return command_answer(_command(tx, actor, "project:read", id))
 
-    @api.get("/commands/{id}/log", response_model=None, responses={200: {"content": {"text/event-stream": {}}}})
+    @api.get(
+        "/commands/{id}/log",
+        response_model=None,
+        responses={200: {"content": {"text/event-stream": {}}}},
+        openapi_extra=does("project:read", "log:read"),
+    )
     def command_log(
         request: Request, actor: Annotated[Actor, actor_of], id: str, cursor: Annotated[int, Query(ge=0, lt=2**53)] = 0
     ) -> Response:
         """The command's output; `text/event-stream` follows it to its end."""
-        require(actor, "log:read")
         with desk.context.db.read() as tx:
-            _command(tx, id)
+            _command(tx, actor, "log:read", id)
         if wants_stream(request):
             return command_stream(desk, request, id)
         lines, offset = desk.follower.journal.read(id, cursor)
         items = [{"at": each.at, "task": each.task, "text": each.text} for each in lines]
         return JSONResponse({"items": items, "cursor": str(offset)})
 
-    @api.post("/commands/{id}/cancel", status_code=202)
+    @api.post("/commands/{id}/cancel", status_code=202, openapi_extra=does("command:write"))
     def cancel_command(actor: Annotated[Actor, actor_of], id: str) -> CommandAnswer:
         """Kill a command that runs."""
-        require(actor, "command:write")
         with desk.context.db.read() as tx:
-            found = _command(tx, id)
-        desk.commands.cancel(actor, found)
+            found = _command(tx, actor, "command:write", id)
+        desk.commands.cancel(found)
         return command_answer(found)
 
 
-def _command(tx: Transaction, id: str) -> command_store.Command:
+def _command(tx: Transaction, actor: Actor, action: str, id: str) -> command_store.Command:
+    """One that the actor may see, for `action` on it; any other is as good as not there."""
+    require_scope(actor, action)
     found = command_store.command_by_id(tx, id)
-    if found is None:
+    where = projects.environment_by_id(tx, found.environment_id) if found else None
+    service = projects.service_by_id(tx, found.service_id) if found else None
+    if found is None or where is None or service is None or not allowed(actor, "project:read", where.place):
         raise NoSuchCommand("There is no such command.", next_step="highroad run -- COMMAND")
+    require(actor, action, where.place.of_service(service.name))
     return found
 
 
@@ -166,7 +180,7 @@ def _add_domains(api: APIRouter, desk: Desk) -> None:
     actor_of = Depends(signed_in(desk.context))
     context = desk.context
 
-    @api.get(PLACE + "/domains")
+    @api.get(PLACE + "/domains", openapi_extra=does("project:read"))
     def list_domains(
         actor: Annotated[Actor, actor_of], project: str, service: str, environment: str
     ) -> Listing[DomainAnswer]:
@@ -175,7 +189,7 @@ def _add_domains(api: APIRouter, desk: Desk) -> None:
             found, where = _place(tx, actor, project, service, environment)
             return Listing(items=[_domain(each) for each in projects.list_domains(tx, found.id, where.id)])
 
-    @api.post(PLACE + "/domains", status_code=201)
+    @api.post(PLACE + "/domains", status_code=201, openapi_extra=does("service:write"))
     def add_domain(
         actor: Annotated[Actor, actor_of], project: str, service: str, environment: str, body: NewDomain
     ) -> DomainAnswer:
@@ -187,7 +201,7 @@ def _add_domains(api: APIRouter, desk: Desk) -> None:
         desk.refresh_routes()
         return _domain(added)
 
-    @api.delete(PLACE + "/domains/{host}", status_code=204)
+    @api.delete(PLACE + "/domains/{host}", status_code=204, openapi_extra=does("service:write"))
     def remove_domain(
         actor: Annotated[Actor, actor_of], project: str, service: str, environment: str, host: str
     ) -> None:
@@ -210,38 +224,38 @@ def _add_variables(api: APIRouter, desk: Desk) -> None:
     change = _variable_changer(desk)
     in_force = _variable_reader(desk)
 
-    @api.get(project_path)
+    @api.get(project_path, openapi_extra=does("variable:read"))
     def project_variables(actor: Annotated[Actor, actor_of], project: str) -> VariablesAnswer:
         """The values at the project's own scope."""
         return in_force(actor, project, None, None)
 
-    @api.patch(project_path)
+    @api.patch(project_path, openapi_extra=does("variable:write"))
     def change_project_variables(
         actor: Annotated[Actor, actor_of], project: str, body: VariableChange
     ) -> ChangedVariables:
         """Set and unset at the project's scope, all or nothing; running services follow unless `deploy` is false."""
         return change(actor, project, None, None, body)
 
-    @api.get(environment_path)
+    @api.get(environment_path, openapi_extra=does("variable:read"))
     def environment_variables(actor: Annotated[Actor, actor_of], project: str, environment: str) -> VariablesAnswer:
         """The values in force for whatever runs in an environment, before those of a service."""
         return in_force(actor, project, environment, None)
 
-    @api.patch(environment_path)
+    @api.patch(environment_path, openapi_extra=does("variable:write"))
     def change_environment_variables(
         actor: Annotated[Actor, actor_of], project: str, environment: str, body: VariableChange
     ) -> ChangedVariables:
         """Set and unset at the environment's scope; what runs there follows unless `deploy` is false."""
         return change(actor, project, environment, None, body)
 
-    @api.get(service_path)
+    @api.get(service_path, openapi_extra=does("variable:read"))
     def service_variables(
         actor: Annotated[Actor, actor_of], project: str, service: str, environment: str | None = None
     ) -> VariablesAnswer:
         """The values in force for a service, in one environment or in all."""
         return in_force(actor, project, environment, service)
 
-    @api.patch(service_path)
+    @api.patch(service_path, openapi_extra=does("variable:write"))
     def change_service_variables(
         actor: Annotated[Actor, actor_of],
         project: str,
@@ -266,16 +280,17 @@ def _scope(tx: Transaction, actor: Actor, project: str, environment: str | None,
 
 def _variable_reader(desk: Desk) -> Callable[[Actor, str, str | None, str | None], VariablesAnswer]:
     def in_force(actor: Actor, project: str, environment: str | None, service: str | None) -> VariablesAnswer:
-        require(actor, "variable:read")
         with desk.context.db.read() as tx:
-            return VariablesAnswer(items=_in_force(tx, _scope(tx, actor, project, environment, service)))
+            scope = _scope(tx, actor, project, environment, service)
+            require(actor, "variable:read", place_of(*scope))
+            return VariablesAnswer(items=_in_force(tx, scope))
 
     return in_force
 
 
 def _in_force(tx: Transaction, scope: Scope) -> list[VariableAnswer]:
     project, environment, service = scope
-    reaching = projects.variables_in_force(
+    reaching = variable_store.variables_in_force(
         tx, project.id, environment.id if environment else "", service.id if service else ""
     )
     return [VariableAnswer.model_validate(each) for each in resolve(reaching)]
@@ -327,6 +342,7 @@ def reconfigure(tx: Transaction, desk: Desk, actor: Actor, scope: Scope) -> list
                 release=None,
                 counts={},
                 start=desk.start,
+                keeper=desk.keeper,
             )
             deployments.append(deployment_answer(tx, each, where, queued, desk.context.settings))
     return deployments

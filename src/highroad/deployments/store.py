@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from highroad.db.engine import Transaction, metadata
+from highroad.db.keys import sealed_column
 from highroad.db.pages import newest_first
 from highroad.deployments.model import Deployment, DeploymentState, Instance, InstanceState, Kind, Placement, Plan, Step
 from highroad.drivers.contract import InstanceSpec
@@ -36,6 +37,7 @@ from highroad.errors import Temporary, Unavailable
 from highroad.kit.clock import now, parse_rfc3339, rfc3339
 from highroad.kit.ids import new_id
 from highroad.kit.paging import Page, PageRequest
+from highroad.projects.references import Delivered
 
 placements = Table(
     "placements",
@@ -74,6 +76,7 @@ deployments = Table(
     Column("created_at", String(32), nullable=False),
     Column("started_at", String(32)),
     Column("finished_at", String(32)),
+    Column("turn", Integer, nullable=False, server_default="1"),
     UniqueConstraint("service_id", "environment_id", "number"),
     Index("ix_deployments_state", "state"),
 )
@@ -104,6 +107,10 @@ instances = Table(
     Column("changed_at", String(32), nullable=False),
     Index("ix_instances_place", "service_id", "environment_id", "state"),
 )
+
+
+_CONFIGURATION = sealed_column(deployments, "configuration", "deployment:{id}")
+_SPEC = sealed_column(instances, "spec", "instance:{id}")
 
 
 class PortTaken(Unavailable, Temporary):
@@ -183,8 +190,9 @@ def add_deployment(
     run_id: str | None,
     actor: str,
     origin: str,
-    configuration: Mapping[str, str],
+    configuration: Delivered,
     counts: Mapping[str, int],
+    state: DeploymentState = "queued",
 ) -> Deployment:
     placement(tx, service_id, environment_id, lock=True)  # one at a time draws a number here
     here = (deployments.c.service_id == service_id, deployments.c.environment_id == environment_id)
@@ -201,12 +209,12 @@ def add_deployment(
             run_id=run_id,
             actor=actor,
             origin=origin,
-            state="queued",
+            state=state,
             step="",
             reason="",
             next_step="",
             cancel=False,
-            configuration=json.dumps(dict(configuration)),
+            configuration=_CONFIGURATION.seal(tx, configuration.to_json(), id=id),
             counts=json.dumps(dict(counts)),
             created_at=rfc3339(now()),
         )
@@ -234,10 +242,14 @@ def deployments_of_run(tx: Transaction, run_id: str) -> list[Deployment]:
 
 
 def deployments_in(
-    tx: Transaction, state: DeploymentState, service_id: str | None = None, environment_id: str | None = None
+    tx: Transaction,
+    state: DeploymentState | Sequence[DeploymentState],
+    service_id: str | None = None,
+    environment_id: str | None = None,
 ) -> list[Deployment]:
     """Oldest first."""
-    statement = select(deployments).where(deployments.c.state == state).order_by(deployments.c.id)
+    states = [state] if isinstance(state, str) else list(state)
+    statement = select(deployments).where(deployments.c.state.in_(states)).order_by(deployments.c.id)
     if service_id is not None:
         statement = statement.where(deployments.c.service_id == service_id)
     if environment_id is not None:
@@ -276,11 +288,19 @@ def update_deployment(tx: Transaction, id: str, **values: Any) -> None:
 
 
 def set_plan(tx: Transaction, id: str, plan: Plan) -> None:
-    update_deployment(tx, id, plan=_plan.dump_json(plan).decode())
+    update_deployment(tx, id, plan=plan_to_text(plan))
 
 
-def set_configuration(tx: Transaction, id: str, configuration: Mapping[str, str]) -> None:
-    update_deployment(tx, id, configuration=json.dumps(dict(configuration)))
+def plan_to_text(plan: Plan) -> str:
+    return _plan.dump_json(plan).decode()
+
+
+def plan_of_text(text: str) -> Plan:
+    return _plan.validate_json(text)
+
+
+def set_configuration(tx: Transaction, id: str, configuration: Delivered) -> None:
+    update_deployment(tx, id, configuration=_CONFIGURATION.seal(tx, configuration.to_json(), id=id))
 
 
 def cancel_asked(tx: Transaction, id: str) -> bool:
@@ -330,11 +350,11 @@ def add_instance(
         created,
     )
     with _port_taken(port):
-        tx.execute(insert(instances).values(**_row_of(instance)))
+        tx.execute(insert(instances).values(**_row_of(tx, instance)))
     return instance
 
 
-def _row_of(instance: Instance) -> dict[str, Any]:
+def _row_of(tx: Transaction, instance: Instance) -> dict[str, Any]:
     return {
         "id": instance.id,
         "deployment_id": instance.deployment_id,
@@ -345,7 +365,7 @@ def _row_of(instance: Instance) -> dict[str, Any]:
         "http": instance.http,
         "port": instance.port,
         "state": instance.state,
-        "spec": json.dumps(_spec.dump_python(instance.spec, mode="json")),
+        "spec": _SPEC.seal(tx, _spec.dump_json(instance.spec).decode(), id=instance.id),
         "drain": instance.drain,
         "created_at": rfc3339(instance.created_at),
         "changed_at": rfc3339(instance.changed_at),
@@ -370,26 +390,26 @@ def instances_at(
     here = (instances.c.service_id == service_id, instances.c.environment_id == environment_id)
     statement = select(instances).where(*here, instances.c.state.in_(list(states)))
     rows = tx.execute(statement.order_by(instances.c.process, instances.c.position)).mappings()
-    return [_instance(row) for row in rows]
+    return [_instance(tx, row) for row in rows]
 
 
 def instances_of(tx: Transaction, deployment_id: str) -> list[Instance]:
     statement = select(instances).where(instances.c.deployment_id == deployment_id)
     rows = tx.execute(statement.order_by(instances.c.process, instances.c.position)).mappings()
-    return [_instance(row) for row in rows]
+    return [_instance(tx, row) for row in rows]
 
 
 def instances_by_id(tx: Transaction, ids: Sequence[str]) -> list[Instance]:
     if not ids:
         return []
     rows = tx.execute(select(instances).where(instances.c.id.in_(list(ids))).order_by(instances.c.id)).mappings()
-    return [_instance(row) for row in rows]
+    return [_instance(tx, row) for row in rows]
 
 
 def live_instances(tx: Transaction) -> list[Instance]:
     """All that should be running now, of every service: what recovery brings back."""
     statement = select(instances).where(instances.c.state != "stopped").order_by(instances.c.id)
-    return [_instance(row) for row in tx.execute(statement).mappings()]
+    return [_instance(tx, row) for row in tx.execute(statement).mappings()]
 
 
 def set_instances(tx: Transaction, ids: Sequence[str], state: InstanceState) -> None:
@@ -403,7 +423,7 @@ def set_instances(tx: Transaction, ids: Sequence[str], state: InstanceState) -> 
 
 def move_to_port(tx: Transaction, id: str, spec: InstanceSpec) -> None:
     """The instance will listen on the port of its new `spec`. Raises `PortTaken`."""
-    values = {"port": spec.port, "spec": json.dumps(_spec.dump_python(spec, mode="json"))}
+    values = {"port": spec.port, "spec": _SPEC.seal(tx, _spec.dump_json(spec).decode(), id=id)}
     with _port_taken(spec.port):
         tx.execute(update(instances).where(instances.c.id == id).values(**values))
 
@@ -415,22 +435,6 @@ def forget_stopped(tx: Transaction, service_id: str, environment_id: str, *, kee
     old = [row[0] for row in tx.execute(stopped.offset(keep))]
     if old:
         tx.execute(delete(instances).where(instances.c.id.in_(old)))
-
-
-def forget_place(tx: Transaction, identity: int) -> None:
-    """Delete a placement with everything that happened there; nothing happens when it is gone."""
-    row = tx.execute(select(placements).where(placements.c.identity == identity)).mappings().first()
-    if row is None:
-        return
-    for table in (instances, deployments):
-        here = (table.c.service_id == row["service_id"], table.c.environment_id == row["environment_id"])
-        tx.execute(delete(table).where(*here))
-    tx.execute(delete(placements).where(placements.c.identity == identity))
-
-
-def deployment_ids(tx: Transaction, service_id: str, environment_id: str) -> list[str]:
-    here = (deployments.c.service_id == service_id, deployments.c.environment_id == environment_id)
-    return [row[0] for row in tx.execute(select(deployments.c.id).where(*here))]
 
 
 def ports_in_use(tx: Transaction) -> set[int]:
@@ -467,17 +471,18 @@ def _deployment(tx: Transaction, row: RowMapping) -> Deployment:
         reason=row["reason"],
         next_step=row["next_step"],
         cancel=row["cancel"],
-        configuration=json.loads(row["configuration"]),
+        configuration=Delivered.from_json(_CONFIGURATION.open(tx, row)),
         counts=json.loads(row["counts"]),
         plan=_plan.validate_json(row["plan"]) if row["plan"] else None,
         created_at=parse_rfc3339(row["created_at"]),
         started_at=parse_rfc3339(row["started_at"]) if row["started_at"] else None,
         finished_at=parse_rfc3339(row["finished_at"]) if row["finished_at"] else None,
         steps=tuple(Step(each["name"], each["state"], each["seconds"]) for each in tx.execute(statement).mappings()),
+        turn=row["turn"],
     )
 
 
-def _instance(row: RowMapping) -> Instance:
+def _instance(tx: Transaction, row: RowMapping) -> Instance:
     return Instance(
         row["id"],
         row["deployment_id"],
@@ -488,7 +493,7 @@ def _instance(row: RowMapping) -> Instance:
         row["http"],
         row["port"],
         row["state"],
-        _spec.validate_python(json.loads(row["spec"])),
+        _spec.validate_json(_SPEC.open(tx, row)),
         row["drain"],
         parse_rfc3339(row["created_at"]),
         parse_rfc3339(row["changed_at"]),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 
+from highroad.access.model import Actor
 from highroad.db.engine import Transaction
 from highroad.deployments import command_store, store
 from highroad.deployments.answers import command_answer, deployment_answer, run_answer
@@ -24,15 +25,17 @@ from highroad.web.streams import Message, Piece, Reader, stream
 LOG_POLL_SECONDS = 0.25
 
 
-def run_stream(desk: Desk, request: Request, id: str) -> StreamingResponse:
+def run_stream(desk: Desk, request: Request, id: str, actor: Actor) -> StreamingResponse:
     def answer(tx: Transaction) -> object:
         run = pipelines.run(tx, id)
         assert run is not None, "the route found it"
         service = projects.service_by_id(tx, run.service_id)
         assert service is not None, "runs reference services"
-        return run_answer(tx, service, run).model_dump(mode="json")
+        return run_answer(tx, service, run, actor).model_dump(mode="json")
 
-    return stream(request, desk.context.bell, _reader(desk, lambda cursor: desk.follower.run(id, cursor), answer))
+    return stream(
+        request, desk.context.bell, _reader(desk, lambda cursor: desk.follower.run(id, cursor, actor), answer)
+    )
 
 
 def deployment_stream(desk: Desk, request: Request, id: str) -> StreamingResponse:

@@ -12,20 +12,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import TypedDict
 
 from highroad.db.engine import Transaction
-from highroad.deployments import store
+from highroad.deployments import external, store
 from highroad.deployments.actions import advance, deployment_event, finish
-from highroad.deployments.instances import Ports, largest, specification
+from highroad.deployments.instances import Ports, specification
+from highroad.deployments.keeper import Keeper
 from highroad.deployments.leftovers import left_behind
-from highroad.deployments.model import Before, Deployment, DeploymentState, Instance
-from highroad.deployments.plan import plan_deployment
+from highroad.deployments.model import Deployment, DeploymentState, Instance
+from highroad.deployments.prospect import Prospect, prospect_of
 from highroad.deployments.routes import all_routes
-from highroad.deployments.subject import Subject, situation, subject_of
+from highroad.deployments.subject import Subject, subject_of
 from highroad.deployments.waiting import Unhealthy, Waiting
 from highroad.drivers.contract import Driver
 from highroad.errors import Conflict, HighroadError, Invalid, Permanent, Temporary, Unavailable
@@ -40,6 +40,7 @@ from highroad.workload.model import Process
 
 RELEASE_COMMAND_SECONDS = 600.0
 KEEP_STOPPED_ROWS = 20
+KEEPS_CONFIGURATION = frozenset({"rollback", "scale", "stop"})
 AT_ONCE = 8
 """Deployments that start instances at the same moment: two hundred starting apps would all outlast their grace."""
 ENGINE_RETRY = Retry(attempts=40, first=0.1, factor=1.5, longest=2.0)
@@ -77,6 +78,7 @@ class Deployer:
         driver: Driver,
         router: Router,
         start: Callable[[str, str], None],
+        keeper: Keeper,
     ) -> None:
         self._context = context
         self._db = context.db
@@ -85,17 +87,21 @@ class Deployer:
         self._driver = driver
         self._router = router
         self._start = start
+        self._keeper = keeper
         self._routes_owed = False
         self._asking, self._routing = threading.Lock(), threading.Lock()
         self._asked = self._applied = 0
         self._slots = threading.BoundedSemaphore(AT_ONCE)
         self._ports = Ports(context.settings.first_app_port, context.settings.last_app_port)
 
-    def __call__(self, run: Run, deployment_id: str) -> None:
-        """The workflow function; `deployment_id` is a deployment whose turn it is."""
+    def __call__(self, run: Run, work: str) -> None:
+        """The workflow function; `work` is `Deployment.work` of a deployment whose turn it is."""
         prepared: Prepared | None = None
+        deployment_id = work.partition("+")[0]
         try:
-            prepared = run.step("plan", self._plan, deployment_id)
+            prepared = run.step("plan", self._plan, work)
+            if prepared is None:
+                return  # a gate has closed: it waits again, and comes back with another turn
             if prepared["command"] is not None:
                 run.step("release-command", self._release_command, deployment_id, prepared["command"])
             with self._slots:
@@ -123,12 +129,21 @@ class Deployer:
 
     # Steps
 
-    def _plan(self, id: str) -> Prepared:
-        """Decide everything and write it down: the plan, the new instances with their ports, what was before."""
+    def _plan(self, work: str) -> Prepared | None:
+        """Decide everything and write it down: the plan, the new instances with their ports, what was before. None when
+        it is not its turn after all."""
+        id = work.partition("+")[0]
+        fetched = self._external_values(id)
         with self._db.begin() as tx:
             subject = self._subject(tx, id)
-            store.begin_step(tx, id, "plan")
-            deployment = subject.deployment if subject.deployment.plan is not None else self._decide(tx, subject)
+            deployment = subject.deployment
+            if deployment.work != work:
+                return None  # it was sent back to wait, and the process died before it could record that
+            if deployment.plan is None:
+                prospect = prospect_of(tx, subject, self._driver, self._context.settings, fetched)
+                if not prospect.plan.problems and self._keeper.sends_back(tx, subject, prospect):
+                    return None
+                deployment = self._decide(tx, subject, prospect)
             plan = deployment.plan
             assert plan is not None, "it was just set"
             fresh = [each.id for each in store.instances_of(tx, id)]
@@ -141,26 +156,25 @@ class Deployer:
                 self._say(id, f" !     Warning: {warning}")
         return {"command": plan.release_command, "start": fresh, "stop": list(plan.stop)}
 
-    def _decide(self, tx: Transaction, subject: Subject) -> Deployment:
+    def _external_values(self, id: str) -> dict[str, str]:
+        """Of secrets in other stores, asked before the transaction: an answer may take its time."""
+        with self._db.read() as tx:
+            subject = self._subject(tx, id)
+            if subject.deployment.plan is not None or subject.deployment.kind in KEEPS_CONFIGURATION:
+                return {}
+            wanted = external.wanted(tx, subject.service, subject.environment)
+        return external.fetched(wanted, self._context.settings.vault_commands)
+
+    def _decide(self, tx: Transaction, subject: Subject, prospect: Prospect) -> Deployment:
         deployment, service, environment = subject.deployment, subject.service, subject.environment
-        placement = subject.placement
-        serving = tuple(store.instances_at(tx, service.id, environment.id, ["serving"]))
-        before = Before(
-            placement.release_id,
-            placement.deployment_id,
-            placement.stopped,
-            dict(placement.counts),
-            tuple(each.id for each in serving),
-        )
-        present, wanted = situation(tx, subject, serving, self._context.settings.domain)
-        most = largest(self._context.settings)
-        plan = replace(plan_deployment(present, wanted, self._driver.abilities(), most), before=before)
+        plan = prospect.plan
+        store.begin_step(tx, deployment.id, "plan")
         processes = {process.name: process for process in subject.release.workload.processes}
         taken = store.ports_in_use(tx)
         for planned in () if plan.problems else plan.start:
             process = processes[planned.process]
             port = self._ports.take(taken) if process.http else None
-            spec = specification(subject, process, planned, port, wanted.configuration, self._context.settings)
+            spec = specification(subject, process, planned, port, prospect.configuration, self._context.settings)
             store.add_instance(
                 tx,
                 deployment=deployment,
@@ -174,7 +188,7 @@ class Deployer:
         store.set_plan(tx, deployment.id, plan)
         store.update_deployment(tx, deployment.id, release_id=subject.release.id)
         if deployment.kind != "rollback":
-            store.set_configuration(tx, deployment.id, wanted.configuration)
+            store.set_configuration(tx, deployment.id, prospect.configuration)
         store.end_step(tx, deployment.id, "plan", "succeeded", 0.0)
         event = deployment_event(
             events.DEPLOYMENT_STARTED,

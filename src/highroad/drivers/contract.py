@@ -25,6 +25,9 @@ class InstanceSpec:
     lines are marked there (`web.1`). `artifact` is the directory to run in; `mounts` are further directories that it
     must be able to read (dependencies, runtimes). `identity` is a small number, unique per service and environment,
     from which the driver derives the operating-system user. `port` is injected as `PORT`, on loopback.
+
+    `secrets` are values that nothing of this instance may show: the driver masks them (`kit.disguises`) in its log, in
+    what `run` emits, in the words of checks and in errors, from its start to its end, whatever is in force meanwhile.
     """
 
     id: str
@@ -33,12 +36,13 @@ class InstanceSpec:
     command: str
     artifact: str
     mounts: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    files: tuple[File, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: tuple[File, ...] = field(default=(), repr=False)
     port: int | None = None
     identity: int = 0
     limits: Limits = field(default_factory=Limits)
     stop_grace: float = 10.0
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,9 @@ from highroad.drivers.contract import (
 )
 from highroad.drivers.errors import BadCursor
 from highroad.drivers.recovery import STOP_GRACE, agree
+from highroad.errors import Permanent, Temporary
 from highroad.kit.clock import now
+from highroad.kit.disguises import mask_of
 from highroad.kit.numbers import whole_number
 from highroad.sandbox.run import size
 from highroad.workload.model import Health
@@ -68,7 +70,7 @@ class MemoryDriver:
         return Abilities("memory", images=True, isolation=("nothing really runs",))
 
     def start(self, spec: InstanceSpec) -> None:
-        self._called("start", spec.id)
+        self._called("start", spec.id, spec.secrets)
         if self._observed.get(spec.id, Observed(spec.id, "missing")).state not in ("missing", "exited", "given-up"):
             return
         script = self._script(spec)
@@ -96,23 +98,24 @@ class MemoryDriver:
         return answer
 
     def check(self, spec: InstanceSpec, health: Health) -> Checked:
-        self._called("check", spec.id)
+        self._called("check", spec.id, spec.secrets)
         seen = self._observed.get(spec.id)
         if seen is None:
             return Checked(False, "not started")
         if seen.pid is None:
             return Checked(False, seen.why)
         why = "" if health.kind == "none" else self._script(spec).unhealthy
-        return Checked(not why, why)
+        return Checked(not why, mask_of(spec.secrets).text(why))
 
     def run(
         self, spec: InstanceSpec, emit: Callable[[bytes], None], *, seconds: float, cancelled: Callable[[], bool]
     ) -> Finished:
-        self._called("run", spec.id)
+        self._called("run", spec.id, spec.secrets)
         script = self._script(spec)
         said = b"".join(text.encode() + b"\n" for text in script.says)
-        for line in said[: self._output_limit].splitlines(keepends=True):
-            emit(line)
+        with mask_of(spec.secrets).over(emit) as veiled:
+            for line in said[: self._output_limit].splitlines(keepends=True):
+                veiled(line)
         if len(said) > self._output_limit:
             return Finished(None, f"killed: wrote more than {size(self._output_limit)} of output")
         if cancelled():
@@ -123,7 +126,7 @@ class MemoryDriver:
 
     @contextmanager
     def logged(self, spec: InstanceSpec) -> Iterator[Callable[[bytes], None]]:
-        self._called("logged", spec.id)
+        self._called("logged", spec.id, spec.secrets)
         taken = bytearray()
         yield taken.extend
         for text in taken.decode(errors="replace").splitlines():
@@ -175,13 +178,15 @@ class MemoryDriver:
         self._append(self.specs[instance_id], text)
 
     def _append(self, spec: InstanceSpec, text: str) -> None:
+        text = mask_of(spec.secrets).text(text)
         self._lines[spec.stream].append(LogLine(now(), spec.label, spec.id, text))
         self._count[spec.stream] += 1
 
     def _script(self, spec: InstanceSpec) -> Script:
         return self.scripts.get(spec.command, Script())
 
-    def _called(self, verb: str, instance_id: str) -> None:
+    def _called(self, verb: str, instance_id: str, secrets: tuple[str, ...] = ()) -> None:
         self.calls.append((verb, instance_id))
         if self.failures[verb]:
-            raise self.failures[verb].popleft()
+            failure, mask = self.failures[verb].popleft(), mask_of(secrets)
+            raise mask.error(failure) if isinstance(failure, Temporary | Permanent) and mask.shows(failure) else failure

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    Executable,
     Index,
     Integer,
     RowMapping,
@@ -19,14 +18,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    delete,
-    insert,
     select,
     text,
 )
 
 from highroad.db.engine import Transaction, metadata
-from highroad.events.model import SPEC_VERSION, Event, Recorded
+from highroad.events.model import SPEC_VERSION, Cause, Event, EventType, Recorded
 from highroad.kit.clock import now, parse_rfc3339, rfc3339
 from highroad.kit.ids import new_id
 
@@ -44,24 +41,56 @@ events = Table(
     Column("service", String(63)),
     Column("environment", String(63)),
     Column("data", Text, nullable=False),
+    Column("actor_id", String(64)),
+    Column("actor_kind", String(16)),
+    Column("token", String(64)),
+    Column("address", String(64)),
+    Column("request", String(64)),
+    Column("action", String(64)),
+    Column("decision", String(16)),
+    Column("policy", String(120)),
     Index("ix_events_project_seq", "project", "seq"),
     Index("ix_events_type_seq", "type", "seq"),
+    Index("ix_events_actor_seq", "actor", "seq"),
+    Index("ix_events_action_seq", "action", "seq"),
+    Index("ix_events_time", "time"),
+    Index("ix_events_subject_seq", "subject", "seq"),
+    Index("ix_events_request", "request"),
     sqlite_autoincrement=True,  # a cursor must never meet a number again, even after the newest rows were deleted
 )
 
+LARGEST = 60_000
+"""Bytes of an event's data. With its columns it is then shorter than the 65,535 that an entry of a transparency log may
+have (C2SP tlog-tiles)."""
+_SHORT = 200
+MOST_READ_OVER = 10_000
 _ORDER_LOCK = 0x48_52_45_56  # "HREV"
+_LIMITS = {"actor_id": 64, "actor_kind": 16, "token": 64, "address": 64, "request": 64, "action": 64, "policy": 120}
 
 
-def append(tx: Transaction, event: Event, *, actor: str, origin: str, source: str, ring: Callable[[], None]) -> str:
+_WRITTEN = tuple(column.name for column in events.columns if column.name != "seq")
+_INTO = f"INSERT INTO events ({', '.join(_WRITTEN)})"
+_BOUND = ", ".join(f":{name}" for name in _WRITTEN)
+_INSERT = text(f"{_INTO} VALUES ({_BOUND})")
+# Sequence numbers are drawn before commit: without this lock a reader could pass a number that commits later. It is
+# taken where rows come from, before the number of the row is drawn, and in one statement, because a second one would
+# cost as much as the insert.
+_INSERT_IN_ORDER = text(f"{_INTO} SELECT {_BOUND} FROM pg_advisory_xact_lock({_ORDER_LOCK})")  # noqa: S608 - columns alone
+
+
+def append(tx: Transaction, event: Event, cause: Cause, *, source: str, ring: Callable[[], None]) -> str:
     """Write the event with `tx`, as the last that it does; followers are rung after the commit. Returns its id."""
     identifier, time = new_id("evt"), rfc3339(now())
     content = dict(event.content)
     if str(content.get("uri", "")).startswith("/"):
         content["uri"] = f"{source}{content['uri']}"
-    custom: dict[str, object] = {"actor": actor, "origin": origin, **event.custom}
+    custom: dict[str, object] = {"actor": cause.actor, "origin": cause.origin, **event.custom}
     for scope in ("project", "service", "environment"):
         if (name := getattr(event, scope)) is not None:
             custom[scope] = name
+    if event.diff:
+        custom["before"] = {name: old for name, (old, _) in event.diff.items()}
+        custom["after"] = {name: new for name, (_, new) in event.diff.items()}
     data = {
         "context": {
             "specversion": SPEC_VERSION,
@@ -75,39 +104,48 @@ def append(tx: Transaction, event: Event, *, actor: str, origin: str, source: st
         "customData": custom,
         "customDataContentType": "application/json",
     }
-    statement = insert(events).values(
-        id=identifier,
-        type=event.type.name,
-        subject=event.subject,
-        time=time,
-        actor=actor,
-        origin=origin,
-        project=event.project,
-        service=event.service,
-        environment=event.environment,
-        data=json.dumps(data, separators=(",", ":")),
-    )
-    tx.before_commit(lambda: _write(tx, statement))
+    row = {
+        "id": identifier,
+        "type": event.type.name,
+        "subject": event.subject,
+        "time": time,
+        "actor": cause.actor,
+        "origin": cause.origin,
+        "project": event.project,
+        "service": event.service,
+        "environment": event.environment,
+        "data": _bounded(data, custom, content),
+        "decision": cause.decision,
+        **{name: (getattr(cause, name) or "")[:longest] or None for name, longest in _LIMITS.items()},
+    }
+    tx.before_commit(lambda: _write(tx, row))
     tx.after_commit(ring)
     return identifier
 
 
-def _write(tx: Transaction, statement: Executable) -> None:
-    if not tx.sqlite:
-        # Sequence numbers are drawn before commit: without this lock a reader could pass a number that commits later.
-        tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ORDER_LOCK})
-    tx.execute(statement)
+def _bounded(data: object, *parts: dict[str, object]) -> str:
+    """`data` as JSON of at most `LARGEST` bytes: the longest values of `parts`, which are in it, give way to a note of
+    what was left out."""
+    text = json.dumps(data, separators=(",", ":"))
+    while len(text) > LARGEST:
+        written = [(len(json.dumps(value)), key, part) for part in parts for key, value in part.items()]
+        size, key, part = max(written, key=lambda each: each[0])
+        if size <= _SHORT:
+            break  # hundreds of short ones: nothing of it can be left out that would help
+        digest = hashlib.sha256(json.dumps(part[key]).encode()).hexdigest()
+        part[key] = f"{size} bytes were left out of this event (sha256:{digest})"
+        text = json.dumps(data, separators=(",", ":"))
+    return text
 
 
-def oldest_before(tx: Transaction, instant: datetime, *, limit: int) -> list[int]:
-    """Numbers of the oldest events as long as they are from before `instant`, at most `limit`."""
-    oldest = tx.execute(select(events.c.seq, events.c.time).order_by(events.c.seq).limit(limit))
-    # Up to the first that stays and not by time alone, which has no index; and so the log has no gaps.
-    return [row.seq for row in itertools.takewhile(lambda row: parse_rfc3339(row.time) < instant, oldest)]
+def _write(tx: Transaction, row: dict[str, object]) -> None:
+    tx.execute(_INSERT if tx.sqlite else _INSERT_IN_ORDER, row)
 
 
-def forget(tx: Transaction, numbers: Sequence[int]) -> None:
-    tx.execute(delete(events).where(events.c.seq.in_(numbers)))
+def was_appended(tx: Transaction, type: EventType, *, actor: str, since: str) -> bool:
+    """Whether `actor` caused an event of this type since the instant, as RFC 3339."""
+    mine = (events.c.actor == actor, events.c.type == type.name, events.c.time >= since)
+    return tx.execute(select(events.c.seq).where(*mine).limit(1)).first() is not None
 
 
 def read(
@@ -115,7 +153,7 @@ def read(
 ) -> list[Recorded]:
     """Events with `seq` greater than `after`, oldest first."""
     statement = select(events).where(events.c.seq > after).order_by(events.c.seq).limit(limit)
-    return [_recorded(row) for row in tx.execute(_filtered(statement, project, type_prefix)).mappings()]
+    return [recorded(row) for row in tx.execute(_filtered(statement, project, type_prefix)).mappings()]
 
 
 def latest(
@@ -123,7 +161,39 @@ def latest(
 ) -> list[Recorded]:
     """The newest events, oldest of them first."""
     statement = _filtered(select(events).order_by(events.c.seq.desc()).limit(limit), project, type_prefix)
-    return [_recorded(row) for row in tx.execute(statement).mappings()][::-1]
+    return [recorded(row) for row in tx.execute(statement).mappings()][::-1]
+
+
+def read_visible(
+    tx: Transaction,
+    visible: Callable[[Recorded], bool],
+    *,
+    after: int | None,
+    limit: int = 100,
+    project: str | None = None,
+    type_prefix: str | None = None,
+) -> tuple[list[Recorded], int]:
+    """As `read`, without `after` as `latest`, of those that are `visible`; and the number to go on behind.
+
+    What is not visible is read over, up to `MOST_READ_OVER` events at a time: who sees little of a long log gets a page
+    that is not full, and goes on behind it.
+    """
+    only = {"project": project, "type_prefix": type_prefix}
+    if after is None:
+        window = limit
+        while True:
+            found = latest(tx, limit=window, **only)
+            shown = [each for each in found if visible(each)][-limit:]
+            if len(shown) == limit or len(found) < window or window >= MOST_READ_OVER:
+                return shown, found[-1].seq if found else 0
+            window = min(window * 10, MOST_READ_OVER)
+    for _ in range(max(1, MOST_READ_OVER // limit)):
+        found = read(tx, after=after, limit=limit, **only)
+        after = found[-1].seq if found else after
+        shown = [each for each in found if visible(each)]
+        if shown or len(found) < limit:
+            break
+    return shown, after
 
 
 def _filtered(statement: Select[Any], project: str | None, type_prefix: str | None) -> Select[Any]:
@@ -134,7 +204,8 @@ def _filtered(statement: Select[Any], project: str | None, type_prefix: str | No
     return statement
 
 
-def _recorded(row: RowMapping) -> Recorded:
+def recorded(row: RowMapping) -> Recorded:
+    """A row of the table, as search reads it too."""
     return Recorded(
         seq=row["seq"],
         id=row["id"],
@@ -147,4 +218,31 @@ def _recorded(row: RowMapping) -> Recorded:
         service=row["service"],
         environment=row["environment"],
         data=json.loads(row["data"]),
+        **{name: row[name] for name in (*_LIMITS, "decision")},
     )
+
+
+def decided_since(tx: Transaction, instant: datetime, *, limit: int) -> list[Recorded]:
+    """The newest events from `instant` on that say upon which action was decided, oldest of them first."""
+    statement = (
+        select(events)
+        .where(events.c.time >= rfc3339(instant), events.c.action.is_not(None))
+        .order_by(events.c.seq.desc())
+        .limit(limit)
+    )
+    return [recorded(row) for row in tx.execute(statement).mappings()][::-1]
+
+
+def happened_since(tx: Transaction, instant: datetime, event: Event, cause: Cause) -> bool:
+    """Whether an event of this type, action, actor and place is from after `instant`."""
+    same = {
+        "type": event.type.name,
+        "action": cause.action,
+        "actor_id": cause.actor_id,
+        "project": event.project,
+        "environment": event.environment,
+        "service": event.service,
+    }
+    alike = [events.c[name] == value if value is not None else events.c[name].is_(None) for name, value in same.items()]
+    statement = select(events.c.seq).where(*alike, events.c.time > rfc3339(instant)).limit(1)
+    return tx.execute(statement).first() is not None

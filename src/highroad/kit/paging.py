@@ -68,5 +68,9 @@ def page_of(rows: Sequence[Row], request: PageRequest, key: Callable[[Row], str]
     """`rows` were fetched with one more than `request.size`; that one only says that there is a next page."""
     items = tuple(rows[: request.size])
     more = len(rows) > request.size and items
-    token = base64.urlsafe_b64encode(json.dumps([key(items[-1])]).encode()).decode().rstrip("=") if more else None
-    return Page(items, token)
+    return Page(items, token_of(key(items[-1])) if more else None)
+
+
+def token_of(key: str) -> str:
+    """The token of the page behind the row with this key: for lists that stop before they have a page full."""
+    return base64.urlsafe_b64encode(json.dumps([key]).encode()).decode().rstrip("=")

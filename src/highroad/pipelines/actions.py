@@ -16,6 +16,7 @@ from highroad.kit.clock import now, rfc3339
 from highroad.pipelines import store
 from highroad.pipelines.model import PipelineRun, RunState
 from highroad.projects import store as projects
+from highroad.projects.hidden import mask_of_run
 from highroad.projects.model import Service
 
 WORKFLOW = "pipeline"
@@ -99,7 +100,7 @@ def advance(tx: Transaction, log: EventLog, service: Service, branch: str, start
 
 def cancel_run(tx: Transaction, log: EventLog, actor: Actor, service: Service, run: PipelineRun, start: Start) -> None:
     """End a queued run now and a running one at the next moment it can; its deployments are cancelled on their own."""
-    require(actor, "run:write")
+    require(actor, "run:write", service.place)
     reason = f"Cancelled by {actor.name}."
     if run.state == "queued":
         finish_run(tx, log, service, run, ("queued",), "cancelled", reason, "")
@@ -122,6 +123,9 @@ def finish_run(
     next_step: str,
 ) -> bool:
     """End the run; False when it had ended before."""
+    if reason:
+        mask = mask_of_run(tx, service, run.branch)
+        reason, next_step = mask.text(reason), mask.text(next_step)
     values = {"reason": reason, "next_step": next_step, "finished_at": rfc3339(now())}
     if not store.move_run(tx, run.id, from_states, state, **values):
         return False

@@ -1,5 +1,7 @@
 """The lines that a run or a deployment says while it works: kept in a file, followed live by any number of readers.
 
+Secrets are masked before a line is written, so no reader has to.
+
 One JSON object a line: `at` (RFC 3339), `task`, `text`. Appending is one `write` on a file opened for appending, so a
 killed process leaves at most one partial last line, which readers skip and the next writer ends.
 """
@@ -10,16 +12,21 @@ import json
 import logging
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from highroad.errors import Temporary
 from highroad.kit.bell import Bell
 from highroad.kit.clock import now, rfc3339
+from highroad.kit.disguises import NOTHING, Mask
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 logger = logging.getLogger(__name__)
 READ_BYTES = 256 * 1024
 LONGEST_LINE = 8 * 1024
+DEPLOY_TASK = "deploy "
+"""How the task of lines about one environment begins; its name follows. Only who may see it reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +36,27 @@ class Line:
     text: str
 
 
-class Journal:
-    """`directory` holds one file per subject (a run's or deployment's id)."""
+def _no_mask(_subject: str) -> Mask:
+    return NOTHING
 
-    def __init__(self, directory: Path, bell: Bell) -> None:
+
+class Journal:
+    """`directory` holds one file per subject (a run's or deployment's id); `mask_of` says what must not show there."""
+
+    def __init__(self, directory: Path, bell: Bell, mask_of: Callable[[str], Mask] = _no_mask) -> None:
         self._directory = directory
         self.bell = bell
+        self.mask_of = mask_of
         directory.mkdir(parents=True, exist_ok=True)
 
     def write(self, subject: str, task: str, text: str) -> None:
         """Append `text`, one entry a line, and ring the bell."""
         at = rfc3339(now())
+        try:
+            text = self.mask_of(subject).text(text)
+        except Temporary as error:  # what cannot be masked is not said, and must not fail the step either
+            logger.warning("a line of %s is lost: %s", subject, error)
+            return
         lines = text.splitlines() or [""]
         entries = [json.dumps({"at": at, "task": task, "text": line[:LONGEST_LINE]}) + "\n" for line in lines]
         try:

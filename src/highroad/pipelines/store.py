@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -173,6 +173,12 @@ def runs_in(
     if branch is not None:
         statement = statement.where(runs.c.branch == branch)
     return [_run(tx, row) for row in tx.execute(statement).mappings().all()]
+
+
+def pushers_of(tx: Transaction, service_id: str, commits: Sequence[str]) -> list[str]:
+    """Who pushed these commits, or ran them again, by name."""
+    mine = (runs.c.service_id == service_id, runs.c.commit_sha.in_(list(commits)))
+    return [str(row[0]) for row in tx.execute(select(runs.c.actor).where(*mine).distinct())]
 
 
 def move_run(tx: Transaction, id: str, from_states: Iterable[RunState], to: RunState, **values: Any) -> bool:

@@ -21,7 +21,7 @@ from highroad.access.model import SYSTEM
 from highroad.builds.build import Builder
 from highroad.builds.failures import BuildCancelled
 from highroad.builds.model import Artifact, BuildRequest
-from highroad.builds.testing import Tested, run_tests
+from highroad.builds.testing import Tested, hidden, run_tests
 from highroad.builds.trees import remove
 from highroad.db.engine import Database, Transaction
 from highroad.errors import Conflict, HighroadError, Invalid, NotFound, Permanent
@@ -30,7 +30,7 @@ from highroad.events.log import EventLog
 from highroad.events.model import Event
 from highroad.pipelines import store
 from highroad.pipelines.actions import advance, finish_run, run_event
-from highroad.pipelines.journal import Journal
+from highroad.pipelines.journal import DEPLOY_TASK, Journal
 from highroad.pipelines.model import TASKS, PipelineRun, Release, RunState, TaskName
 from highroad.projects import store as projects
 from highroad.projects.model import Service
@@ -70,11 +70,21 @@ class ServiceGone(NotFound):
     code = "service-gone"
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The names of the environments that a release goes to, and of those where whoever pushed may not deploy; `ask`
+    are people who may, by environment."""
+
+    environments: list[str] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
+    ask: dict[str, list[str]] = field(default_factory=dict)
+
+
 class OnRelease(Protocol):
     """What follows a release, in its transaction: deployments to the environments whose rule matches. It returns
     the names of those environments."""
 
-    def __call__(self, tx: Transaction, run: PipelineRun, service: Service, release: Release) -> list[str]: ...
+    def __call__(self, tx: Transaction, run: PipelineRun, service: Service, release: Release) -> Sent: ...
 
 
 @dataclass(slots=True)
@@ -195,6 +205,7 @@ class Pipeline:
                     epoch=int(commit.committed.timestamp()),
                 )
             self._refuse_if_stopped(flag)
+            tested = hidden(tested, self._journal.mask_of(run_id))
             with self._db.begin() as tx:
                 if tested.run is not None:
                     store.set_tests(tx, run_id, tested.run)
@@ -249,11 +260,20 @@ class Pipeline:
             release = store.add_release(tx, record, artifact, workload)
             event = _event(events.RELEASE_CREATED, record, service, _made(record, service, artifact))
             self._log.append(tx, event, SYSTEM)
-            targets = self._on_release(tx, record, service, release)
+            sent = self._on_release(tx, record, service, release)
             finish_run(tx, self._log, service, record, ("running",), "succeeded", "", "")
             advance(tx, self._log, service, record.branch, self._start)
             self._say(run_id, "release", f"-----> Release {release.number} of {service.name}")
-            if not targets:
+            for name in sent.withheld:
+                about = f"{DEPLOY_TASK}{name}"
+                self._journal.write(
+                    run_id, about, f" !     Not deployed to {name}: {record.actor} may not deploy there."
+                )
+                helpers = ", ".join(sent.ask.get(name, ())) or "Somebody who may"
+                here = f"-p {service.project} -s {service.name}"
+                ask = f" !     {helpers} can: highroad deploy --branch {record.branch} {here}"
+                self._journal.write(run_id, about, ask)
+            if not sent.environments and not sent.withheld:
                 self._say(run_id, "release", f"       No environment deploys the branch {record.branch}.")
                 self._say(run_id, "release", f"       highroad environments create NAME --branch {record.branch}")
 

@@ -6,20 +6,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from sqlalchemy.exc import IntegrityError
 
+from highroad.access import grants, team_actions
 from highroad.access.model import Actor
-from highroad.access.permissions import require
+from highroad.access.permissions import allowed, filter_allowed, require, require_scope
+from highroad.access.places import Place
 from highroad.db.engine import Transaction
 from highroad.errors import Conflict, FieldError, Invalid, NotFound
 from highroad.events import model as events
 from highroad.events.log import EventLog
 from highroad.events.model import Event
 from highroad.kit.names import require_label
-from highroad.projects import store
-from highroad.projects.model import MODES, Domain, Environment, Project, Service, check_variables
+from highroad.kit.paging import LARGEST_SIZE, Page, PageRequest, page_of
+from highroad.projects import secrets, store
+from highroad.projects.model import MODES, Domain, Environment, Project, Service
 
 _BRANCH = re.compile(r"[^\s~^:\\\x00-\x1f]{1,200}")
 
@@ -41,10 +45,6 @@ class NoSuchService(NotFound):
     code = "no-such-service"
 
 
-class NoSuchVariable(NotFound):
-    code = "no-such-variable"
-
-
 class NoSuchDomain(NotFound):
     code = "no-such-domain"
 
@@ -57,9 +57,9 @@ class DomainTaken(Conflict):
 
 
 def find_project(tx: Transaction, actor: Actor, name: str) -> Project:
-    require(actor, "project:read")
     found = store.project(tx, name)
-    if found is None:
+    if found is None or not allowed(actor, "project:read", found.place):
+        require_scope(actor, "project:read")
         raise NoSuchProject(f"There is no project {name[:80]!r}.", next_step="highroad projects")
     return found
 
@@ -67,13 +67,33 @@ def find_project(tx: Transaction, actor: Actor, name: str) -> Project:
 def find_environment(tx: Transaction, actor: Actor, project: str, name: str) -> Environment:
     parent = find_project(tx, actor, project)
     found = store.environment(tx, parent.id, name)
-    if found is None:
-        names = ", ".join(each.name for each in store.list_environments(tx, parent.id)) or "none yet"
+    if found is None or not allowed(actor, "project:read", found.place):
+        names = ", ".join(each.name for each in visible_environments(tx, actor, parent.id)) or "none yet"
         raise NoSuchEnvironment(
             f"Project {project} has no environment {name[:80]!r} (it has: {names}).",
             next_step=f"highroad environments create {name[:63]} -p {project}",
         )
     return found
+
+
+def visible_environments(tx: Transaction, actor: Actor, project_id: str) -> list[Environment]:
+    """The environments of a project that the actor may see, by name."""
+    return filter_allowed(
+        actor, "project:read", store.list_environments(tx, project_id), lambda environment: environment.place
+    )
+
+
+def visible_projects(tx: Transaction, actor: Actor, request: PageRequest) -> Page[Project]:
+    """A page of the projects that the actor may see, by name; rows that he may not are read over."""
+    require_scope(actor, "project:read")
+    seen: list[Project] = []
+    after = request.after
+    while True:
+        page = store.list_projects(tx, PageRequest(LARGEST_SIZE, after))
+        seen += filter_allowed(actor, "project:read", page.items, lambda project: project.place)
+        if len(seen) > request.size or page.next_page_token is None:
+            return page_of(seen[: request.size + 1], request, lambda each: each.name)
+        after = page.items[-1].name
 
 
 def find_service(tx: Transaction, actor: Actor, project: str, name: str) -> Service:
@@ -105,20 +125,42 @@ def _unique(tx: Transaction, what: str, name: str) -> Iterator[None]:
 
 
 def create_project(tx: Transaction, log: EventLog, actor: Actor, *, name: str) -> Project:
-    require(actor, "project:write")
+    require(actor, "project:create")
     require_label(name, field="name")
     with _unique(tx, "project", name):
         project = store.add_project(tx, name)
+    if not actor.admin and actor.kind in ("user", "service"):
+        grants.set_grant(
+            tx, holder_kind="user", holder_id=actor.id, project=project.id, mode=None, role="manager", by=actor.name
+        )
     log.append(tx, Event(events.PROJECT_CREATED, project.id, {"name": name}, project=name), actor)
     return project
+
+
+def change_project(tx: Transaction, log: EventLog, actor: Actor, project: Project, *, team: str | None) -> Project:
+    """Give the project to a team (by name or id), or to none. To take it from a team is the organization's: policies
+    may be bound to the team."""
+    require(actor, "project:write", project.place)
+    owner = team_actions.find(tx, team) if team else None
+    if (owner.name if owner else None) == project.team:
+        return project
+    if project.team is not None:
+        require(actor, "team:write")
+    store.update_project(tx, project.id, team_id=owner.id if owner else None)
+    changed = store.project_by_id(tx, project.id)
+    assert changed is not None, "the caller found it in this transaction"
+    diff: dict[str, tuple[object, object]] = {"team": (project.team, changed.team)}
+    event = Event(events.PROJECT_MODIFIED, project.id, {"name": project.name}, project=project.name, diff=diff)
+    log.append(tx, event, actor)
+    return changed
 
 
 def create_environment(
     tx: Transaction, log: EventLog, actor: Actor, project: Project, *, name: str, mode: str, branch: str | None
 ) -> Environment:
-    require(actor, "environment:write")
-    require_label(name, field="name")
     _check_mode(mode)
+    require(actor, "environment:write", replace(project.place, environment=name, mode=mode))
+    require_label(name, field="name")
     _check_branch(branch)
     with _unique(tx, "environment", name):
         environment = store.add_environment(tx, project, name=name, mode=mode, branch=branch)
@@ -134,10 +176,12 @@ def create_environment(
 def change_environment(
     tx: Transaction, log: EventLog, actor: Actor, environment: Environment, *, changes: Mapping[str, str | None]
 ) -> Environment:
-    """Change `mode` and `branch` as far as they are in `changes`."""
-    require(actor, "environment:write")
+    """Change `mode` and `branch` as far as they are in `changes`. What hangs on the mode stands above:
+    `deployments.modes`, which whoever serves people calls."""
+    require(actor, "environment:write", environment.place)
     if "mode" in changes:
         _check_mode(changes["mode"] or "")
+        require(actor, "environment:write", replace(environment.place, mode=changes["mode"]))
     if "branch" in changes:
         _check_branch(changes["branch"])
     if not changes:
@@ -152,6 +196,11 @@ def change_environment(
         project=environment.project,
         environment=environment.name,
         custom={"changed": sorted(changes)},
+        diff={
+            name: (getattr(environment, name), getattr(changed, name))
+            for name in sorted(changes)
+            if getattr(environment, name) != getattr(changed, name)
+        },
     )
     log.append(tx, event, actor)
     return changed
@@ -160,7 +209,7 @@ def change_environment(
 def create_service(
     tx: Transaction, log: EventLog, actor: Actor, project: Project, *, name: str, path: str = ""
 ) -> Service:
-    require(actor, "service:write")
+    require(actor, "service:write", project.place)
     require_label(name, field="name")
     clean = check_path(path)
     with _unique(tx, "service", name):
@@ -171,7 +220,7 @@ def create_service(
 
 
 def change_service(tx: Transaction, log: EventLog, actor: Actor, service: Service, *, path: str) -> Service:
-    require(actor, "service:write")
+    require(actor, "service:write", service.place)
     store.update_service(tx, service.id, path=check_path(path))
     changed = store.service_by_id(tx, service.id)
     assert changed is not None, "the caller found it in this transaction"
@@ -216,6 +265,12 @@ def _check_branch(branch: str | None) -> None:
 # Configuration
 
 
+def place_of(project: Project, environment: Environment | None, service: Service | None) -> Place:
+    """Where a value at this scope takes effect: in one environment, or in all of the project's."""
+    place = environment.place if environment else project.place
+    return place.of_service(service.name) if service else place
+
+
 def change_variables(
     tx: Transaction,
     log: EventLog,
@@ -227,27 +282,10 @@ def change_variables(
     values: Mapping[str, str],
     unset: Iterable[str],
 ) -> None:
-    """Set and unset at exactly one scope, all or nothing. Unsetting a name that is not set there is an error."""
-    require(actor, "variable:write")
-    check_variables(values)
-    where = (project.id, environment.id if environment else "", service.id if service else "")
-    removed = list(unset)
-    for name in removed:
-        if not store.unset_variable(tx, *where, name):
-            raise NoSuchVariable(
-                f"{name[:128]} is not set at this scope. Nothing was changed.", next_step="highroad config list"
-            )
-    for name, value in values.items():
-        store.set_variable(tx, *where, name, value)
-    event = Event(
-        events.VARIABLES_CHANGED,
-        service.id if service else environment.id if environment else project.id,
-        {"set": sorted(values), "unset": sorted(removed)},
-        project=project.name,
-        service=service.name if service else None,
-        environment=environment.name if environment else None,
-    )
-    log.append(tx, event, actor)
+    """Set and unset plain variables at exactly one scope, all or nothing. Unsetting a name that is not set there is an
+    error; one that is a secret there stays a secret."""
+    entries = {name: secrets.Entry(value) for name, value in values.items()}
+    secrets.change(tx, log, actor, secrets.Scope(project, environment, service), entries, unset)
 
 
 # Host names
@@ -257,7 +295,7 @@ def add_domain(
     tx: Transaction, log: EventLog, actor: Actor, service: Service, environment: Environment, host: str
 ) -> Domain:
     """`host` was normalised and checked by `routing.hostnames`."""
-    require(actor, "service:write")
+    require(actor, "service:write", environment.place.of_service(service.name))
     try:
         with tx.connection.begin_nested():
             domain = store.add_domain(tx, host, service.id, environment.id)
@@ -272,7 +310,7 @@ def add_domain(
 def remove_domain(
     tx: Transaction, log: EventLog, actor: Actor, service: Service, environment: Environment, host: str
 ) -> None:
-    require(actor, "service:write")
+    require(actor, "service:write", environment.place.of_service(service.name))
     if not store.remove_domain(tx, host, service.id, environment.id):
         raise NoSuchDomain(f"{host[:253]} does not lead to this service.", next_step="highroad domains list")
     log.append(tx, _domain_event(events.DOMAIN_REMOVED, service, environment, host), actor)

@@ -1,5 +1,5 @@
-"""Projects, environments and services over HTTP. Their deletion stands in `deployments.api`, variables in
-`deployments.configuration`: both need running things to follow."""
+"""Projects, environments and services over HTTP. Their deletion and changes of environments stand in
+`deployments.api`, variables in `deployments.configuration`: they concern what runs."""
 
 # No postponed annotations here: FastAPI reads them, and dependencies are local to the router function.
 from typing import Annotated
@@ -8,17 +8,20 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 
 from highroad.access.model import Actor
-from highroad.access.permissions import require
 from highroad.kit.paging import PageRequest
 from highroad.projects import actions, store
 from highroad.projects.model import Environment, Project, Service
-from highroad.web.api import Answer, Body, Instant, Listing, api_router, listing, paging
+from highroad.web.api import Answer, Body, Instant, Listing, api_router, does, listing, paging
 from highroad.web.auth import signed_in
 from highroad.web.context import Context
 
 
 class NewProject(Body):
     name: str = Field(max_length=200, description="A DNS label.")
+
+
+class ProjectChange(Body):
+    team: str | None = Field(default=None, max_length=80, description="The team that owns it; null: none does.")
 
 
 class NewEnvironment(Body):
@@ -64,6 +67,7 @@ class ServiceSummary(Answer):
 class ProjectSummary(Answer):
     id: str
     name: str
+    team: str | None = Field(description="The team that owns it.")
     created_at: Instant
 
 
@@ -102,28 +106,38 @@ def router(context: Context) -> APIRouter:
 def _add_projects(api: APIRouter, context: Context) -> None:
     actor_of = Depends(signed_in(context))
 
-    @api.get("/projects")
+    @api.get("/projects", openapi_extra=does("project:read"))
     def list_projects(
         actor: Annotated[Actor, actor_of], page: Annotated[PageRequest, Depends(paging)]
     ) -> Listing[ProjectSummary]:
-        """All projects, by name."""
-        require(actor, "project:read")
+        """The projects that one may see, by name."""
         with context.db.read() as tx:
-            return Listing(**listing(store.list_projects(tx, page), ProjectSummary.model_validate))
+            return Listing(**listing(actions.visible_projects(tx, actor, page), ProjectSummary.model_validate))
 
-    @api.post("/projects", status_code=201)
+    @api.post("/projects", status_code=201, openapi_extra=does("project:create"))
     def create_project(actor: Annotated[Actor, actor_of], body: NewProject) -> ProjectAnswer:
         """A project for services that belong together; its name becomes part of their host names."""
         with context.db.begin() as tx:
             project = actions.create_project(tx, context.log, actor, name=body.name)
         return _project(project, [], [])
 
-    @api.get("/projects/{project}")
+    @api.get("/projects/{project}", openapi_extra=does("project:read"))
     def get_project(actor: Annotated[Actor, actor_of], project: str) -> ProjectAnswer:
         """A project with its environments and services."""
         with context.db.read() as tx:
             found = actions.find_project(tx, actor, project)
-            environments = store.list_environments(tx, found.id)
+            environments = actions.visible_environments(tx, actor, found.id)
+            services = [service_answer(context, each) for each in store.list_services(tx, found.id)]
+        return _project(found, environments, services)
+
+    @api.patch("/projects/{project}", openapi_extra=does("project:write"))
+    def change_project(actor: Annotated[Actor, actor_of], project: str, body: ProjectChange) -> ProjectAnswer:
+        """Give the project to a team, or to none."""
+        with context.db.begin() as tx:
+            found = actions.find_project(tx, actor, project)
+            team = body.team if "team" in body.model_fields_set else found.team
+            found = actions.change_project(tx, context.log, actor, found, team=team)
+            environments = actions.visible_environments(tx, actor, found.id)
             services = [service_answer(context, each) for each in store.list_services(tx, found.id)]
         return _project(found, environments, services)
 
@@ -132,6 +146,7 @@ def _project(project: Project, environments: list[Environment], services: list[S
     return ProjectAnswer(
         id=project.id,
         name=project.name,
+        team=project.team,
         created_at=project.created_at,
         environments=[environment_answer(each) for each in environments],
         services=services,
@@ -142,14 +157,15 @@ def _add_environments(api: APIRouter, context: Context) -> None:
     actor_of = Depends(signed_in(context))
     base = "/projects/{project}/environments"
 
-    @api.get(base)
+    @api.get(base, openapi_extra=does("project:read"))
     def list_environments(actor: Annotated[Actor, actor_of], project: str) -> Listing[EnvironmentAnswer]:
         """The environments of a project, by name."""
         with context.db.read() as tx:
             found = actions.find_project(tx, actor, project)
-            return Listing(items=[environment_answer(each) for each in store.list_environments(tx, found.id)])
+            visible = actions.visible_environments(tx, actor, found.id)
+        return Listing(items=[environment_answer(each) for each in visible])
 
-    @api.post(base, status_code=201)
+    @api.post(base, status_code=201, openapi_extra=does("environment:write"))
     def create_environment(actor: Annotated[Actor, actor_of], project: str, body: NewEnvironment) -> EnvironmentAnswer:
         """Somewhere for the project's services to run, with the rule of which branches are deployed there."""
         with context.db.begin() as tx:
@@ -159,29 +175,18 @@ def _add_environments(api: APIRouter, context: Context) -> None:
             )
         return environment_answer(created)
 
-    @api.get(base + "/{environment}")
+    @api.get(base + "/{environment}", openapi_extra=does("project:read"))
     def get_environment(actor: Annotated[Actor, actor_of], project: str, environment: str) -> EnvironmentAnswer:
         """An environment with its mode and its deploy rule."""
         with context.db.read() as tx:
             return environment_answer(actions.find_environment(tx, actor, project, environment))
-
-    @api.patch(base + "/{environment}")
-    def change_environment(
-        actor: Annotated[Actor, actor_of], project: str, environment: str, body: EnvironmentChange
-    ) -> EnvironmentAnswer:
-        """Change the mode or the deploy rule; fields that are left out stay."""
-        with context.db.begin() as tx:
-            found = actions.find_environment(tx, actor, project, environment)
-            changes = {name: getattr(body, name) for name in body.model_fields_set}
-            changed = actions.change_environment(tx, context.log, actor, found, changes=changes)
-        return environment_answer(changed)
 
 
 def _add_services(api: APIRouter, context: Context) -> None:
     actor_of = Depends(signed_in(context))
     base = "/projects/{project}/services"
 
-    @api.post(base, status_code=201)
+    @api.post(base, status_code=201, openapi_extra=does("service:write"))
     def create_service(actor: Annotated[Actor, actor_of], project: str, body: NewService) -> ServiceSummary:
         """A service and its empty repository; push to `git_url` to deploy."""
         with context.db.begin() as tx:
@@ -189,7 +194,7 @@ def _add_services(api: APIRouter, context: Context) -> None:
             created = actions.create_service(tx, context.log, actor, parent, name=body.name, path=body.path)
         return service_answer(context, created)
 
-    @api.patch(base + "/{service}")
+    @api.patch(base + "/{service}", openapi_extra=does("service:write"))
     def change_service(
         actor: Annotated[Actor, actor_of], project: str, service: str, body: ServiceChange
     ) -> ServiceSummary:

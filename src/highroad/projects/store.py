@@ -1,4 +1,4 @@
-"""Tables of projects, environments, services, variables and own host names."""
+"""Tables of projects, environments, services and own host names."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from sqlalchemy import (
     Select,
     String,
     Table,
-    Text,
     UniqueConstraint,
-    and_,
     delete,
     insert,
-    or_,
     select,
     update,
 )
 
+from highroad.access import grants
+from highroad.access.teams import teams
 from highroad.db.engine import Transaction, metadata
 from highroad.kit.clock import now, parse_rfc3339, rfc3339
 from highroad.kit.ids import new_id
 from highroad.kit.paging import Page, PageRequest, page_of
-from highroad.projects.model import Domain, Environment, Project, Service, Variable, VariableScope
+from highroad.projects.model import Domain, Environment, Project, Service
+from highroad.projects.variable_store import forget_variables
 
 # What is being deleted keeps its rows until its processes and files are gone; `deleted_at` hides it and frees its name.
 projects = Table(
@@ -35,6 +35,7 @@ projects = Table(
     Column("name", String(63), nullable=False),
     Column("created_at", String(32), nullable=False),
     Column("deleted_at", String(32), nullable=False, default=""),
+    Column("team_id", String(40), ForeignKey("teams.id", ondelete="SET NULL")),
     UniqueConstraint("name", "deleted_at"),
 )
 environments = Table(
@@ -60,18 +61,6 @@ services = Table(
     Column("deleted_at", String(32), nullable=False, default=""),
     UniqueConstraint("project_id", "name", "deleted_at"),
 )
-# An empty environment_id or service_id widens the scope; NULL would escape the unique constraint.
-variables = Table(
-    "variables",
-    metadata,
-    Column("id", String(40), primary_key=True),
-    Column("project_id", String(40), ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
-    Column("environment_id", String(40), nullable=False),
-    Column("service_id", String(40), nullable=False),
-    Column("name", String(128), nullable=False),
-    Column("value", Text, nullable=False),
-    UniqueConstraint("project_id", "environment_id", "service_id", "name"),
-)
 domains = Table(
     "domains",
     metadata,
@@ -93,25 +82,46 @@ def add_project(tx: Transaction, name: str) -> Project:
 
 
 def project(tx: Transaction, name: str) -> Project | None:
-    row = tx.execute(select(projects).where(projects.c.name == name, projects.c.deleted_at == "")).mappings().first()
+    row = tx.execute(_projects().where(projects.c.name == name, projects.c.deleted_at == "")).mappings().first()
     return _project(row) if row else None
 
 
+def project_by_id(tx: Transaction, id: str) -> Project | None:
+    row = tx.execute(_projects().where(projects.c.id == id)).mappings().first()
+    return _project(row) if row else None
+
+
+def update_project(tx: Transaction, id: str, **values: Any) -> None:
+    tx.execute(update(projects).where(projects.c.id == id).values(**values))
+
+
 def list_projects(tx: Transaction, request: PageRequest) -> Page[Project]:
-    statement = select(projects).where(projects.c.deleted_at == "").order_by(projects.c.name).limit(request.size + 1)
+    statement = _projects().where(projects.c.deleted_at == "").order_by(projects.c.name).limit(request.size + 1)
     if request.after is not None:
         statement = statement.where(projects.c.name > request.after)
     rows = [_project(row) for row in tx.execute(statement).mappings()]
     return page_of(rows, request, lambda each: each.name)
 
 
+def names(tx: Transaction) -> dict[str, str]:
+    """The names of all projects by their ids."""
+    return {str(row.id): str(row.name) for row in tx.execute(select(projects.c.id, projects.c.name))}
+
+
 def remove_project(tx: Transaction, id: str) -> None:
+    grants.forget_project(tx, id)
     tx.execute(delete(projects).where(projects.c.id == id))
 
 
+def _projects() -> Select[Any]:
+    return select(projects, teams.c.name.label("team")).join(teams, teams.c.id == projects.c.team_id, isouter=True)
+
+
 def _environments() -> Select[Any]:
-    return select(environments, projects.c.name.label("project")).join(
-        projects, projects.c.id == environments.c.project_id
+    return (
+        select(environments, projects.c.name.label("project"), teams.c.name.label("team"))
+        .join(projects, projects.c.id == environments.c.project_id)
+        .join(teams, teams.c.id == projects.c.team_id, isouter=True)
     )
 
 
@@ -150,16 +160,20 @@ def update_environment(tx: Transaction, id: str, **values: Any) -> None:
 
 
 def remove_environment(tx: Transaction, id: str) -> None:
-    tx.execute(delete(variables).where(variables.c.environment_id == id))
+    forget_variables(tx, environment_id=id)
     tx.execute(delete(environments).where(environments.c.id == id))
 
 
 def _services() -> Select[Any]:
-    return select(services, projects.c.name.label("project")).join(projects, projects.c.id == services.c.project_id)
+    return (
+        select(services, projects.c.name.label("project"), teams.c.name.label("team"))
+        .join(projects, projects.c.id == services.c.project_id)
+        .join(teams, teams.c.id == projects.c.team_id, isouter=True)
+    )
 
 
 def add_service(tx: Transaction, project: Project, *, name: str, path: str) -> Service:
-    service = Service(new_id("svc"), project.id, project.name, name, path, now())
+    service = Service(new_id("svc"), project.id, project.name, name, path, now(), project.team)
     tx.execute(
         insert(services).values(
             id=service.id, project_id=project.id, name=name, path=path, created_at=rfc3339(service.created_at)
@@ -192,7 +206,7 @@ def update_service(tx: Transaction, id: str, **values: Any) -> None:
 
 
 def remove_service(tx: Transaction, id: str) -> None:
-    tx.execute(delete(variables).where(variables.c.service_id == id))
+    forget_variables(tx, service_id=id)
     tx.execute(delete(services).where(services.c.id == id))
 
 
@@ -219,44 +233,6 @@ def marked_deleted(tx: Transaction) -> list[tuple[Deletable, str]]:
 def service_ids(tx: Transaction, project_id: str) -> list[str]:
     """Of all services of a project, also those being deleted."""
     return [row[0] for row in tx.execute(select(services.c.id).where(services.c.project_id == project_id))]
-
-
-def _at(project_id: str, environment_id: str, service_id: str) -> tuple[Any, ...]:
-    return (
-        variables.c.project_id == project_id,
-        variables.c.environment_id == environment_id,
-        variables.c.service_id == service_id,
-    )
-
-
-def set_variable(tx: Transaction, project_id: str, environment_id: str, service_id: str, name: str, value: str) -> None:
-    place = {"project_id": project_id, "environment_id": environment_id, "service_id": service_id, "name": name}
-    statement = tx.insert(variables).values(id=new_id("var"), value=value, **place)
-    tx.execute(statement.on_conflict_do_update(index_elements=list(place), set_={"value": value}))
-
-
-def unset_variable(tx: Transaction, project_id: str, environment_id: str, service_id: str, name: str) -> bool:
-    statement = delete(variables).where(*_at(project_id, environment_id, service_id), variables.c.name == name)
-    return tx.execute(statement).rowcount == 1
-
-
-def variables_in_force(
-    tx: Transaction, project_id: str, environment_id: str = "", service_id: str = ""
-) -> list[Variable]:
-    """All values that reach this place, of every scope; `model.resolve` picks among them."""
-    reaching = and_(
-        variables.c.project_id == project_id,
-        or_(variables.c.environment_id == "", variables.c.environment_id == environment_id),
-        or_(variables.c.service_id == "", variables.c.service_id == service_id),
-    )
-    rows = tx.execute(select(variables).where(reaching).order_by(variables.c.name)).mappings()
-    return [Variable(row["name"], row["value"], _scope(row)) for row in rows]
-
-
-def _scope(row: RowMapping) -> VariableScope:
-    if row["service_id"]:
-        return "service-environment" if row["environment_id"] else "service"
-    return "environment" if row["environment_id"] else "project"
 
 
 def add_domain(tx: Transaction, host: str, service_id: str, environment_id: str) -> Domain:
@@ -287,7 +263,7 @@ def remove_domain(tx: Transaction, host: str, service_id: str, environment_id: s
 
 
 def _project(row: RowMapping) -> Project:
-    return Project(row["id"], row["name"], parse_rfc3339(row["created_at"]))
+    return Project(row["id"], row["name"], parse_rfc3339(row["created_at"]), row["team"])
 
 
 def _environment(row: RowMapping) -> Environment:
@@ -299,10 +275,10 @@ def _environment(row: RowMapping) -> Environment:
         row["mode"],
         row["branch"],
         parse_rfc3339(row["created_at"]),
+        row["team"],
     )
 
 
 def _service(row: RowMapping) -> Service:
-    return Service(
-        row["id"], row["project_id"], row["project"], row["name"], row["path"], parse_rfc3339(row["created_at"])
-    )
+    created = parse_rfc3339(row["created_at"])
+    return Service(row["id"], row["project_id"], row["project"], row["name"], row["path"], created, row["team"])

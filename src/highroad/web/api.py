@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, model_validator
 
 from highroad.kit.clock import rfc3339
 from highroad.kit.paging import Page, PageRequest, page_request
+from highroad.web.declared import DECLARED
 from highroad.web.problems import PROBLEMS
 from highroad.web.routes import NOT_KEPT, ApiRoute
 
@@ -76,6 +77,12 @@ SECRET = Depends(_keep_nothing)
 
 OPEN: dict[str, Any] = {"security": []}
 """`openapi_extra` of a route that takes requests of people who are not signed in. A test lists them."""
+
+
+def does(*actions: str, **extra: Any) -> dict[str, Any]:
+    """`openapi_extra` of a route, API or page: the actions that it decides upon, of which each answer that succeeds has
+    asked at least one. `web.declared` holds every route to it."""
+    return {DECLARED: list(actions), **extra}
 
 
 def api_router(tag: str) -> APIRouter:

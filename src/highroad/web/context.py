@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
+from highroad.access.model import Actor
 from highroad.db.engine import Database
 from highroad.events.log import EventLog
 from highroad.kit.bell import Bell
@@ -12,9 +14,11 @@ from highroad.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`bell` rings at every change that somebody may follow: committed events and written log lines."""
+    """`bell` rings at every change that somebody may follow: committed events and written log lines. `counts` say how
+    much waits for somebody behind an entry of the navigation, by its address; the slice behind it adds its own."""
 
     settings: Settings
     db: Database
     log: EventLog
     bell: Bell
+    counts: dict[str, Callable[[Actor], int]] = field(default_factory=dict)

@@ -7,27 +7,34 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Response
 
-from highroad.access.permissions import require
 from highroad.events import store
 from highroad.events.log import cloud_event
 from highroad.events.model import ALL_TYPES
+from highroad.web.api import does
 from highroad.web.context import Context
+from highroad.web.events import Visible
 from highroad.web.pages import Visit, page_router, visit
 from highroad.web.words import short_type
 
 SHOWN = 100
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context, visible: Visible) -> APIRouter:
     pages = page_router()
 
-    @pages.get("/events")
+    @pages.get("/events", openapi_extra=does("event:read"))
     def show_events(visit: Annotated[Visit, Depends(visit(context))], project: str = "", type: str = "") -> Response:
-        require(visit.actor, "event:read")
         with context.db.read() as tx:
-            found = store.latest(tx, limit=SHOWN, project=project or None, type_prefix=type or None)
+            found, last = store.read_visible(
+                tx,
+                visible(tx, visit.actor),
+                after=None,
+                limit=SHOWN,
+                project=project or None,
+                type_prefix=type or None,
+            )
         entries = [(each, json.dumps(cloud_event(each), indent=2, ensure_ascii=False)) for each in reversed(found)]
-        follow = {"after": str(found[-1].seq if found else 0), "project": project, "type": type}
+        follow = {"after": str(last), "project": project, "type": type}
         return visit.page(
             "events.html",
             entries=entries,

@@ -1,18 +1,20 @@
 """The event log over HTTP: read from a cursor, or followed live."""
 
 # No postponed annotations here: FastAPI reads them, and dependencies are local to the router function.
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from highroad.access.model import Actor
-from highroad.access.permissions import require
+from highroad.db.engine import Transaction
 from highroad.errors import Malformed
 from highroad.events import store
 from highroad.events.log import cloud_event
+from highroad.events.model import Recorded
 from highroad.kit.numbers import whole_number
-from highroad.web.api import api_router
+from highroad.web.api import api_router, does
 from highroad.web.auth import signed_in
 from highroad.web.context import Context
 from highroad.web.streams import Message, Piece, stream, wants_stream
@@ -23,10 +25,19 @@ class BadEventCursor(Malformed):
     title = "The cursor is not one of ours"
 
 
-def router(context: Context) -> APIRouter:
+Visible = Callable[[Transaction, Actor], Callable[[Recorded], bool]]
+"""Of one actor in one transaction, which events he may see."""
+
+
+def router(context: Context, visible: Visible) -> APIRouter:
     api = api_router("events")
 
-    @api.get("/events", response_model=None, responses={200: {"content": {"text/event-stream": {}}}})
+    @api.get(
+        "/events",
+        response_model=None,
+        responses={200: {"content": {"text/event-stream": {}}}},
+        openapi_extra=does("event:read"),
+    )
     def list_events(
         request: Request,
         actor: Annotated[Actor, Depends(signed_in(context))],
@@ -36,17 +47,14 @@ def router(context: Context) -> APIRouter:
         page_size: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> Response:
         """The facts of this installation as CloudEvents, oldest first; `text/event-stream` follows them live."""
-        require(actor, "event:read")
 
         def read(cursor: str | None) -> Piece:
             position = _position(cursor or after)
             with context.db.read() as tx:
-                if position is None:
-                    found = store.latest(tx, limit=page_size, project=project, type_prefix=type)
-                else:
-                    found = store.read(tx, after=position, limit=page_size, project=project, type_prefix=type)
-            messages = [Message("line", cloud_event(each)) for each in found]
-            return Piece(messages, str(found[-1].seq if found else position or 0))
+                found, last = store.read_visible(
+                    tx, visible(tx, actor), after=position, limit=page_size, project=project, type_prefix=type
+                )
+            return Piece([Message("line", cloud_event(each)) for each in found], str(last))
 
         if wants_stream(request):
             return stream(request, context.bell, read)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,14 +22,17 @@ from starlette.concurrency import run_in_threadpool
 
 from highroad import __version__
 from highroad.access import actions
-from highroad.access.model import Actor, Session
+from highroad.access.model import Actor, Decisions, Session
 from highroad.access.permissions import NotSignedIn, allowed
+from highroad.access.second_factor.actions import MissingSecondFactor
 from highroad.errors import HighroadError, NotFound, Unauthenticated
 from highroad.kit.clock import now
 from highroad.web import words
-from highroad.web.auth import SAFE_METHODS, client_address, session_cookie
+from highroad.web.auth import SAFE_METHODS, client_address, note_use, require_second_factor, session_cookie
 from highroad.web.context import Context
+from highroad.web.declared import checked, declared, known
 from highroad.web.forms import Form, Refusal, read_form, require_csrf
+from highroad.web.request_ids import request_id
 
 HERE = Path(__file__).parent
 STATIC_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -45,6 +48,8 @@ SECURITY_HEADERS = {
 }
 PRIVATE = SECURITY_HEADERS | {"Cache-Control": "no-store"}
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+WITHOUT_SECOND_FACTOR = ("/account/second-factor", "/sign-out")
+"""Pages for people who must have a second factor, and have none yet."""
 
 
 class NoSuchFile(NotFound):
@@ -55,7 +60,7 @@ class PageRoute(APIRoute):
     """Puts the portal's headers on every answer of a page route, redirects too."""
 
     def get_route_handler(self) -> Handler:
-        handler = super().get_route_handler()
+        handler = checked(super().get_route_handler(), declared(self.openapi_extra))
 
         async def handle(request: Request) -> Response:
             response = await handler(request)
@@ -89,7 +94,7 @@ def _environment() -> Environment:
         first_line=words.first_line,
         when=lambda instant: words.time_element(instant, now()),
     )
-    environment.globals.update(asset=asset, version=__version__)
+    environment.globals.update(asset=asset, version=__version__, count=lambda _address: 0)
     # A global, because a block does not see what the layout above it imports.
     environment.globals["parts"] = environment.get_template("parts.html").module
     return environment
@@ -138,11 +143,18 @@ class Visit:
             csrf=self.csrf,
             path=path,
             refused=refused,
-            may=partial(allowed, self.actor),
+            # What a page shows or hides is no check of what it does, and must not pass for one.
+            may=partial(allowed, replace(self.actor, decisions=Decisions())),
             host=self.context.settings.url,
+            count=self._count,
             **values,
         )
         return HTMLResponse(text, refused.error.status if refused else status)
+
+    def _count(self, address: str) -> int:
+        """How much waits for this person behind an entry of the navigation."""
+        counted = self.context.counts.get(address)
+        return counted(self.actor) if counted is not None else 0
 
     def go(self, path: str) -> Response:
         """To another page after a change, so that a reload repeats nothing."""
@@ -160,9 +172,12 @@ def visit(context: Context) -> Callable[..., Visit]:
         if found is None:
             raise NotSignedIn("This page is for people who are signed in.", next_step="Sign in.")
         actor, session = found
+        note_use(context, session, client_address(request))
+        if not request.url.path.startswith(WITHOUT_SECOND_FACTOR):
+            require_second_factor(context, actor)
         if request.method not in SAFE_METHODS:
             require_csrf(form, session.csrf)
-        return Visit(context, request, actor, session.csrf, form)
+        return Visit(context, request, known(request, actor), session.csrf, form)
 
     return dependency
 
@@ -172,7 +187,8 @@ def present_session(context: Context, request: Request) -> tuple[Actor, Session]
     if not cookie:
         return None
     with context.db.read() as tx:
-        return actions.actor_of_session(tx, cookie, address=client_address(request))
+        found = actions.actor_of_session(tx, cookie, address=client_address(request))
+    return (replace(found[0], request=request_id(request)), found[1]) if found else None
 
 
 def local_path(text: str, otherwise: str = "/") -> str:
@@ -193,6 +209,8 @@ def error_page(context: Context) -> Callable[[Request, HighroadError], Coroutine
     async def answer(request: Request, error: HighroadError) -> Response:
         if isinstance(error, Unauthenticated):
             return RedirectResponse(f"/sign-in?next={quote(_page_to_return_to(request))}", 303, PRIVATE)
+        if isinstance(error, MissingSecondFactor):
+            return RedirectResponse("/account/second-factor", 303, PRIVATE)
         actor, csrf = await run_in_threadpool(_who, context, request)
         may = partial(allowed, actor) if actor else lambda _action: False
         text = render("error.html", actor=actor, csrf=csrf, path="", error=error, may=may, host=context.settings.url)

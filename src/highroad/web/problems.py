@@ -12,10 +12,17 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from highroad.access.model import Actor
+from highroad.access.permissions import NotAllowed
+from highroad.access.refusals import refused
+from highroad.db.engine import DatabaseUnavailable
 from highroad.errors import FieldError, HighroadError, Invalid, Malformed, NotFound
 from highroad.kit.ids import new_id
+from highroad.web.declared import who
+from highroad.web.request_ids import request_id
 
 TYPES = "https://highroad.dev/problems/"
 MEDIA_TYPE = "application/problem+json"
@@ -31,6 +38,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "instance": {"type": "string", "format": "uri-reference"},
         "code": {"type": "string"},
         "next_step": {"type": "string"},
+        "request_id": {"type": "string", "description": "The id of the request, as in the header X-Request-Id."},
         "errors": {
             "type": "array",
             "items": {
@@ -93,7 +101,10 @@ def problem_response(error: HighroadError, request: Request, given: Mapping[str,
         headers["WWW-Authenticate"] = 'Bearer realm="Highroad"'
     if "retry_after" in error.extra:
         headers["Retry-After"] = str(error.extra["retry_after"])
-    return JSONResponse(problem(error, request.url.path), error.status, headers, MEDIA_TYPE)
+    document = problem(error, request.url.path)
+    if identifier := request_id(request):
+        document["request_id"] = identifier
+    return JSONResponse(document, error.status, headers, MEDIA_TYPE)
 
 
 def from_validation(error: RequestValidationError) -> HighroadError:
@@ -114,8 +125,8 @@ def _pointer(place: Sequence[int | str]) -> str:
 
 
 def is_page(request: Request) -> bool:
-    """Whether the one who asks expects a page: the API and the Git server have their own forms of an error."""
-    return not request.url.path.startswith(("/api/", "/git/"))
+    """Whether the one who asks expects a page: the API, the Git server and SCIM have their own forms of an error."""
+    return not request.url.path.startswith(("/api/", "/git/", "/scim/"))
 
 
 def from_http(error: HTTPException, request: Request) -> HighroadError:
@@ -153,6 +164,17 @@ def document(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation of "Extending OpenAPI" has it
 
 
+def _complete(request: Request, actor: Actor, error: NotAllowed) -> None:
+    """Who could help, and a record of what was refused. Both are worth less than the refusal itself."""
+    context = getattr(request.app.state, "context", None)
+    if context is None:
+        return
+    try:
+        refused(context.db, context.log, actor, error)
+    except DatabaseUnavailable:
+        logger.warning("a refusal could not be recorded", exc_info=True)
+
+
 ErrorPage = Callable[[Request, HighroadError], Awaitable[Response]]
 
 
@@ -168,6 +190,9 @@ def install(app: FastAPI, *, page: ErrorPage | None = None) -> None:
 
     @app.exception_handler(HighroadError)
     async def _ours(request: Request, error: HighroadError) -> Response:
+        actor = who(request)
+        if isinstance(error, NotAllowed) and actor is not None:
+            await run_in_threadpool(_complete, request, actor, error)
         return await answer(request, error)
 
     @app.exception_handler(RequestValidationError)

@@ -30,6 +30,7 @@ from highroad.kit.numbers import whole_number
 from highroad.web import store
 from highroad.web.auth import client_address, signed_in
 from highroad.web.context import Context
+from highroad.web.declared import checked, declared
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -69,7 +70,7 @@ def etag_of(body: bytes) -> str:
 
 class ApiRoute(APIRoute):
     def get_route_handler(self) -> Handler:
-        handler = super().get_route_handler()
+        handler = checked(super().get_route_handler(), declared(self.openapi_extra))
         is_open = (self.openapi_extra or {}).get("security") == []
 
         async def handle(request: Request) -> Response:

@@ -15,11 +15,14 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from highroad.access.model import Actor
 from highroad.errors import Unauthenticated
 from highroad.kit.bell import Bell
 from highroad.web.auth import signed_in
 
 PING_SECONDS = 15.0
+RECHECK_SECONDS = 3.0
+"""How often, at most, something that happened makes a stream ask whether its reader may still read."""
 POLL_SECONDS = 1.0
 MEDIA_TYPE = "text/event-stream"
 
@@ -55,18 +58,35 @@ def stream(request: Request, bell: Bell, read: Reader, *, poll: float = POLL_SEC
     """
     cursor = request.headers.get("last-event-id") or request.query_params.get("cursor")
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    still = signed_in(request.app.state.context)
+    reader_of = signed_in(request.app.state.context)
+    before = _rights(reader_of(request))
+
+    def still() -> bool:
+        try:
+            return _rights(reader_of(request)) == before
+        except Unauthenticated:
+            return False
+
     seen = bell.rung
-    text = _events(bell, read, read(cursor), seen, poll, lambda: still(request))
+    text = _events(bell, read, read(cursor), seen, poll, still)
     return StreamingResponse(text, headers=headers, media_type=MEDIA_TYPE)
 
 
+def _rights(actor: Actor) -> tuple[object, ...]:
+    """All that decisions about this actor follow from: once it is another, the stream was opened by other rights. Its
+    reader comes again with the cursor and is given what he may see by then."""
+    standing = actor.standing
+    held = (standing.teams, standing.grants, id(standing.policies)) if standing else ()
+    return actor.id, actor.role, actor.scopes, held
+
+
 async def _events(
-    bell: Bell, read: Reader, piece: Piece, seen: int, poll: float, still: Callable[[], object]
+    bell: Bell, read: Reader, piece: Piece, seen: int, poll: float, still: Callable[[], bool]
 ) -> AsyncIterator[str]:
-    """`piece` was read when the bell had rung `seen` times. `still` raises `Unauthenticated` when the reader's token or
-    session has ended; then the stream ends too."""
-    checked = time.monotonic()
+    """`piece` was read when the bell had rung `seen` times. `still` is whether the reader's token or session holds and
+    gives the same rights; when not, the stream ends."""
+    checked = pinged = time.monotonic()
+    checked_at = seen
     yield ": connected\n\n"
     while True:
         if piece.messages:
@@ -77,12 +97,14 @@ async def _events(
             return
         if not piece.messages:
             await bell.wait_async(seen, poll)
-        if time.monotonic() - checked >= PING_SECONDS:
-            checked = time.monotonic()
-            try:
-                await run_in_threadpool(still)
-            except Unauthenticated:
+        # A deactivation, as everything, rings the bell, unless it comes from another process.
+        since = time.monotonic() - checked
+        if since >= PING_SECONDS or (since >= RECHECK_SECONDS and bell.rung != checked_at):
+            checked, checked_at = time.monotonic(), bell.rung
+            if not await run_in_threadpool(still):
                 return
+        if time.monotonic() - pinged >= PING_SECONDS:
+            pinged = time.monotonic()
             yield ": ping\n\n"
         seen = bell.rung
         piece = await run_in_threadpool(read, piece.cursor)

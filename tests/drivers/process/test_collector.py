@@ -7,7 +7,6 @@ import fcntl
 import os
 import shutil
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from highroad.drivers.process import collector, logs, pipes
+from highroad.drivers.process.program import collector_command
+from highroad.kit.disguises import Mask
 from tests.drivers.conftest import wait
 
 
@@ -27,14 +28,14 @@ class Running:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-I", "-S", "-E", collector.__file__, str(self.pipes), "4096", "3"]
-        self.process = subprocess.Popen(command)
+        self.process = subprocess.Popen(collector_command(self.pipes, 4096, 3))
         wait((self.pipes / "bell").exists)
 
-    def make(self, name: str, stream: str = "s") -> int:
+    def make(self, name: str, stream: str = "s", secret: str = "") -> int:
         """A pipe that the collector reads; the descriptor is its only writer."""
         pipe = self.pipes / f"{name}.pipe"
-        pipes.make(pipe, [str(logs.directory_of(self.logs, stream)), "web.1", name], owner=None)
+        hidden = Mask([secret]).written
+        pipes.make(pipe, [str(logs.directory_of(self.logs, stream)), "web.1", name], owner=None, hidden=hidden)
         return os.open(pipe, os.O_RDWR)
 
     def texts(self, stream: str = "s") -> list[str]:
@@ -185,6 +186,63 @@ def _waiting(descriptor: int) -> int:
     count = array.array("i", [0])
     fcntl.ioctl(descriptor, termios.FIONREAD, count)
     return count[0]
+
+
+def test_a_secret_is_masked_however_it_is_written(running: Running) -> None:
+    writer = running.make("one", secret="hunter2-is-long")
+    for piece in (b"a hunter2-is-long b\nsplit hunter2", b"-is-long c\n", b"aHVudGVyMi1pcy1sb25n\n", b"hunter2\n"):
+        os.write(writer, piece)
+        wait(lambda: not _waiting(writer))
+    wait(lambda: running.texts() == ["a *** b", "split *** c", "***", "hunter2"])
+    os.close(writer)
+
+
+def test_a_secret_is_masked_also_where_a_long_line_is_cut(running: Running) -> None:
+    writer = running.make("one", secret="hunter2-is-long")
+    os.write(writer, b"x" * (collector.LONGEST_LINE - 4) + b"hunter2-is-long\n")
+    wait(lambda: running.texts() == ["x" * (collector.LONGEST_LINE - 4) + "***"])
+    os.close(writer)
+
+
+def test_each_instance_keeps_the_mask_that_it_was_started_with(running: Running) -> None:
+    old, new = running.make("one", secret="before-rotation"), running.make("two", secret="after-rotation")
+    for writer in (old, new):
+        os.write(writer, b"before-rotation after-rotation\n")
+    wait(lambda: sorted(running.texts()) == ["*** after-rotation", "before-rotation ***"])
+    os.close(old)
+    os.close(new)
+
+
+@pytest.mark.parametrize("ending", ["asked", "killed"])
+def test_masks_outlive_the_collector(running: Running, ending: str) -> None:
+    writer = running.make("one", secret="hunter2-is-long")
+    os.write(writer, b"one\n")
+    wait(lambda: running.texts() == ["one"])
+    os.write(writer, b"two hunter2")
+    wait(lambda: not _waiting(writer))
+    if ending == "asked":
+        running.process.terminate()
+    else:
+        running.process.kill()
+    running.process.wait()
+    os.write(writer, b"-is-long three\nhunter2-is-long\n")
+    running.start()
+    wait(lambda: running.texts()[-1] == "***")
+    # Asked to end, it leaves the first half to its successor; killed, it has that in nothing but its memory.
+    assert running.texts() == (
+        ["one", "two ", "*** three", "***"] if ending == "asked" else ["one", "-is-long three", "***"]
+    )
+    assert not list(running.pipes.glob("*.held"))
+    os.close(writer)
+
+
+def test_what_is_to_be_masked_is_for_its_owner_alone_and_goes_with_the_pipe(running: Running) -> None:
+    writer = running.make("one", secret="hunter2-is-long")
+    mask = running.pipes / "one.mask"
+    assert mask.stat().st_mode & 0o777 == 0o600
+    os.close(writer)
+    pipes.remove(running.pipes / "one.pipe")
+    assert not mask.exists()
 
 
 def test_it_is_small(running: Running) -> None:

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from highroad.deployments.desk import Desk
 from highroad.deployments.pages import (
     actions,
+    approvals,
     configuration,
     deletion,
     deployment,
@@ -18,6 +19,7 @@ from highroad.deployments.pages import (
     project,
     projects,
     run,
+    secrets,
     service,
 )
 from highroad.web.pages import page_router
@@ -25,6 +27,7 @@ from highroad.web.pages import page_router
 
 def router(desk: Desk) -> APIRouter:
     pages = page_router()
-    for module in (projects, project, service, actions, configuration, deletion, run, deployment, logs):
+    modules = (projects, project, service, actions, configuration, secrets, deletion, run, deployment, approvals, logs)
+    for module in modules:
         pages.include_router(module.router(desk))
     return pages

@@ -19,6 +19,7 @@ from highroad.projects import actions as project_actions
 from highroad.projects.actions import find_environment, find_service
 from highroad.projects.model import Environment, Service
 from highroad.routing.hostnames import own_domain
+from highroad.web.api import does
 from highroad.web.forms import Form
 from highroad.web.pages import Visit, page_router, visit
 
@@ -36,7 +37,7 @@ def router(desk: Desk) -> APIRouter:
 def _add_deployments(pages: APIRouter, desk: Desk) -> None:
     visitor, context = Depends(visit(desk.context)), desk.context
 
-    @pages.post(PLACE + "/deployments")
+    @pages.post(PLACE + "/deployments", openapi_extra=does("deployment:write"))
     def request_deployment(visit: Annotated[Visit, visitor], project: str, service: str, environment: str) -> Response:
         """`kind`, for deploy and rollback perhaps the id of a `release`, for scale a field `count-PROCESS` each."""
         try:
@@ -53,6 +54,7 @@ def _add_deployments(pages: APIRouter, desk: Desk) -> None:
                     release=_release(tx, found, kind, visit.form),
                     counts=_counts(visit.form) if kind == "scale" else {},
                     start=desk.start,
+                    keeper=desk.keeper,
                 )
         except HighroadError as error:
             return show_service(visit, desk, project, service, visit.refusal(f"deployment-{environment}", error))
@@ -93,7 +95,7 @@ def _counts(form: Form) -> dict[str, int]:
 def _add_domains(pages: APIRouter, desk: Desk) -> None:
     visitor, context = Depends(visit(desk.context)), desk.context
 
-    @pages.post(PLACE + "/domains")
+    @pages.post(PLACE + "/domains", openapi_extra=does("service:write"))
     def change_domains(visit: Annotated[Visit, visitor], project: str, service: str, environment: str) -> Response:
         """Adds the `host`, or with `remove` takes it away."""
         host = visit.form.text("host")

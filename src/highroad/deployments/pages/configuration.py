@@ -14,6 +14,7 @@ from highroad.deployments.running_api import Scope, reconfigure
 from highroad.errors import HighroadError, Invalid
 from highroad.projects import actions
 from highroad.projects.actions import find_environment, find_project, find_service
+from highroad.web.api import does
 from highroad.web.forms import Form
 from highroad.web.pages import Visit, page_router, visit
 
@@ -26,7 +27,7 @@ def router(desk: Desk) -> APIRouter:
     pages = page_router()
     context = desk.context
 
-    @pages.post("/projects/{project}/services/{service}/variables")
+    @pages.post("/projects/{project}/services/{service}/variables", openapi_extra=does("variable:write"))
     def change(visit: Annotated[Visit, Depends(visit(context))], project: str, service: str) -> Response:
         """Sets `name` to `value`, or with `unset` takes it away, at `scope`; `deploy` restarts what it reaches."""
         form = visit.form

@@ -11,6 +11,7 @@ from highroad.deployments.pages.project import show_project
 from highroad.deployments.pages.service import show_service
 from highroad.errors import FieldError, HighroadError, Invalid
 from highroad.projects.actions import find_environment, find_project, find_service
+from highroad.web.api import does
 from highroad.web.pages import Visit, page_router, visit
 
 
@@ -23,7 +24,7 @@ def router(desk: Desk) -> APIRouter:
     pages = page_router()
     visitor, context = Depends(visit(desk.context)), desk.context
 
-    @pages.post("/projects/{project}/services/{service}/delete")
+    @pages.post("/projects/{project}/services/{service}/delete", openapi_extra=does("service:write"))
     def delete_service(visit: Annotated[Visit, visitor], project: str, service: str) -> Response:
         try:
             _require_confirmed(visit, service)
@@ -34,7 +35,7 @@ def router(desk: Desk) -> APIRouter:
             return show_service(visit, desk, project, service, visit.refusal("delete", error))
         return visit.go(f"/projects/{project}")
 
-    @pages.post("/projects/{project}/environments/{environment}/delete")
+    @pages.post("/projects/{project}/environments/{environment}/delete", openapi_extra=does("environment:write"))
     def delete_environment(visit: Annotated[Visit, visitor], project: str, environment: str) -> Response:
         try:
             _require_confirmed(visit, environment)
@@ -45,7 +46,7 @@ def router(desk: Desk) -> APIRouter:
             return show_project(visit, desk, project, visit.refusal(f"environment-{environment}", error))
         return visit.go(f"/projects/{project}")
 
-    @pages.post("/projects/{project}/delete")
+    @pages.post("/projects/{project}/delete", openapi_extra=does("project:write"))
     def delete_project(visit: Annotated[Visit, visitor], project: str) -> Response:
         try:
             _require_confirmed(visit, project)

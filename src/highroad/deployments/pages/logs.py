@@ -17,6 +17,7 @@ from highroad.drivers.contract import LogLine, LogPage
 from highroad.errors import Permanent, Temporary
 from highroad.kit.clock import rfc3339
 from highroad.projects.actions import find_environment, find_service
+from highroad.web.api import does
 from highroad.web.pages import Visit, page_router, visit
 
 MOST_LINES = 2000
@@ -50,7 +51,7 @@ def shown_log(followed: Followed) -> ShownLog:
 def router(desk: Desk) -> APIRouter:
     pages = page_router()
 
-    @pages.get("/projects/{project}/services/{service}/environments/{environment}/logs")
+    @pages.get("/projects/{project}/services/{service}/environments/{environment}/logs", openapi_extra=does("log:read"))
     def show_logs(
         visit: Annotated[Visit, Depends(visit(desk.context))],
         project: str,
@@ -58,10 +59,10 @@ def router(desk: Desk) -> APIRouter:
         environment: str,
         process: str = "",
     ) -> Response:
-        require(visit.actor, "log:read")
         with desk.context.db.read() as tx:
             found = find_service(tx, visit.actor, project, service)
             where = find_environment(tx, visit.actor, project, environment)
+            require(visit.actor, "log:read", where.place.of_service(found.name))
             placement = desk.placements(tx, found, [where])[0]
         page, trouble = _read(desk, stream_of(found.id, where.id))
         kept = [_line(each) for each in page.lines if matches(each, process or None)]

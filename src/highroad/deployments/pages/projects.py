@@ -5,14 +5,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from highroad.access.permissions import require
 from highroad.db.engine import Transaction
 from highroad.deployments import store as deployments
 from highroad.deployments.desk import Desk
 from highroad.deployments.model import Placement
 from highroad.errors import HighroadError
+from highroad.gates import store as gates
+from highroad.gates.pages import LOUD
+from highroad.kit.clock import now
 from highroad.kit.paging import PageRequest, page_request
 from highroad.projects import actions, store
+from highroad.web.api import does
 from highroad.web.forms import Refusal
 from highroad.web.pages import Visit, page_router, visit
 
@@ -25,11 +28,11 @@ def router(desk: Desk) -> APIRouter:
     pages = page_router()
     visitor, context = Depends(visit(desk.context)), desk.context
 
-    @pages.get("/")
+    @pages.get("/", openapi_extra=does("project:read"))
     def show_projects(visit: Annotated[Visit, visitor]) -> Response:
         return _projects(visit)
 
-    @pages.post("/projects")
+    @pages.post("/projects", openapi_extra=does("project:create"))
     def create_project(visit: Annotated[Visit, visitor]) -> Response:
         """A project with its first environment: without one, nothing that is pushed would run anywhere."""
         name = visit.form.text("name")
@@ -47,13 +50,14 @@ def router(desk: Desk) -> APIRouter:
 
 
 def _projects(visit: Visit, refused: Refusal | None = None) -> Response:
-    require(visit.actor, "project:read")
     request = page_request(PAGE_SIZE, visit.request.query_params.get("page_token"))
     with visit.context.db.read() as tx:
-        page = store.list_projects(tx, request)
+        page = actions.visible_projects(tx, visit.actor, request)
         services = {each.id: store.list_services(tx, each.id) for each in page.items}
-        environments = {each.id: store.list_environments(tx, each.id) for each in page.items}
+        environments = {each.id: actions.visible_environments(tx, visit.actor, each.id) for each in page.items}
         states = _states(tx)
+        shown = [each.id for environments_ in environments.values() for each in environments_]
+        passes = gates.passes_since(tx, now() - LOUD, shown)
     return visit.page(
         "projects.html",
         refused=refused,
@@ -61,6 +65,7 @@ def _projects(visit: Visit, refused: Refusal | None = None) -> Response:
         services=services,
         environments=environments,
         states=states,
+        passes=passes,
         next_page=page.next_page_token,
     )
 

@@ -20,10 +20,11 @@ from highroad.deployments.answers import (
 from highroad.deployments.desk import Desk
 from highroad.kit.paging import PageRequest
 from highroad.pipelines import store as pipelines
-from highroad.projects import store as projects
-from highroad.projects.actions import find_service
+from highroad.projects import variable_store
+from highroad.projects.actions import find_service, visible_environments
 from highroad.projects.api import git_url
 from highroad.projects.model import Environment, Service, Variable, resolve
+from highroad.web.api import does
 from highroad.web.forms import Refusal
 from highroad.web.pages import Visit, page_router, visit
 
@@ -34,7 +35,7 @@ def router(desk: Desk) -> APIRouter:
     pages = page_router()
     visitor = Depends(visit(desk.context))
 
-    @pages.get("/projects/{project}/services/{service}")
+    @pages.get("/projects/{project}/services/{service}", openapi_extra=does("project:read"))
     def show(visit: Annotated[Visit, visitor], project: str, service: str) -> Response:
         return show_service(visit, desk, project, service)
 
@@ -50,16 +51,17 @@ def show_service(visit: Visit, desk: Desk, project: str, name: str, refused: Ref
     asked = visit.request.query_params.get("environment") or visit.form.text("environment")
     with desk.context.db.read() as tx:
         service = find_service(tx, visit.actor, project, name)
-        environments = projects.list_environments(tx, service.project_id)
+        environments = visible_environments(tx, visit.actor, service.project_id)
         chosen = next((each for each in environments if each.name == asked), next(iter(environments), None))
         placements = desk.placements(tx, service, environments)
-        readable = allowed(visit.actor, "variable:read")
+        place = (chosen or service).place.of_service(service.name)
+        readable = allowed(visit.actor, "variable:read", place)
         variables = _variables(tx, service, chosen) if readable else []
         releases = pipelines.list_releases(tx, service.id, PageRequest(RELEASES)).items
         runs = pipelines.list_runs(tx, service.id, PageRequest(RUNS)).items
         history = _Recent(
-            [release_answer(tx, each) for each in releases],
-            [run_answer(tx, service, each) for each in runs],
+            [release_answer(tx, each, visit.actor) for each in releases],
+            [run_answer(tx, service, each, visit.actor) for each in runs],
             _deployments(tx, desk, service, environments),
             {each.name: store.released_here(tx, service.id, each.id, limit=50) for each in environments},
         )
@@ -90,7 +92,7 @@ class _Recent:
 
 def _variables(tx: Transaction, service: Service, environment: Environment | None) -> list[Variable]:
     where = environment.id if environment else ""
-    return list(resolve(projects.variables_in_force(tx, service.project_id, where, service.id)))
+    return list(resolve(variable_store.variables_in_force(tx, service.project_id, where, service.id)))
 
 
 def _deployments(

@@ -1,10 +1,14 @@
 """The log collector: one process that reads the output of all instances and writes it, line by line, into segments.
 
-supervisord runs it by path (`python -I -S -E collector.py PIPES SEGMENT_BYTES SEGMENTS`), apart from the control plane,
-so that no line is lost while that restarts. It imports a handful of small modules of the standard library and holds 64
-KiB per instance at most. `PIPES` holds, per instance, a FIFO `NAME.pipe` and `NAME.meta` with three lines: directory of
-the stream, label, instance. The FIFO is found when the directory changes, and let go when its name is gone; a byte into
-the FIFO `PIPES/bell` has the collector look at once instead of within 200 ms.
+supervisord runs it (`program.collector_command`) with PIPES SEGMENT_BYTES SEGMENTS, apart from the control plane, so
+that no line is lost while that restarts. It imports a handful of small modules and holds 64 KiB per instance at most.
+`PIPES` holds, per instance, a FIFO `NAME.pipe` and `NAME.meta` with three lines: directory of the stream, label,
+instance. The FIFO is found when the directory changes, and let go when its name is gone; a byte into the FIFO
+`PIPES/bell` has the collector look at once instead of within 200 ms.
+
+`NAME.mask`, if there is one, has a form of a secret on each line (`kit.disguises`), which is masked before anything is
+written: what was never in a log can be in no copy of it. Without being able to read it, the collector takes nothing
+from the instance. `NAME.held` is the beginning of a form, left by a collector that was asked to end just then.
 
 A line becomes `2026-11-22T23:07:20.123456Z LABEL INSTANCE TEXT` in UTF-8; the last segment of a stream is the one that
 grows. Instances take turns, so that one which prints without end slows down itself and nobody else.
@@ -14,6 +18,8 @@ import os
 import select
 import sys
 import time
+
+from highroad.kit.masking import Forms, Masker
 
 PIECE = 64 * 1024
 LONGEST_LINE = 16 * 1024
@@ -38,6 +44,7 @@ class Stream:
         self.file = -1
         self.size = 0
         self.torn = False  # the segment ends in the middle of a line
+        self.forms: dict[bytes, Forms] = {}  # by what the file says: instances of one service mostly share them
         self.write(b"")
 
     def _numbers(self) -> list[int]:
@@ -102,6 +109,9 @@ class Pipe:
         self.stream = stream
         self.mark = f" {label} {instance} ".encode()
         self.rest = b""
+        self.masker = _masker(path[:-5] + ".mask", stream)
+        if self.masker is not None:
+            self.rest = self.masker.feed(_taken(path[:-5] + ".held"))
         self.descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         stream.readers += 1
 
@@ -114,6 +124,8 @@ class Pipe:
         if not piece:  # no writer is left: the instance ended, perhaps to be started again
             self.flush()
             return False
+        if self.masker is not None:
+            piece = self.masker.feed(piece)
         lines = (self.rest + piece).split(b"\n")
         self.rest = lines.pop()
         while len(self.rest) >= LONGEST_LINE:
@@ -123,9 +135,18 @@ class Pipe:
         return True
 
     def flush(self) -> None:
+        if self.masker is not None:
+            self.rest += self.masker.close()
         if self.rest:
             self._write([self.rest])
             self.rest = b""
+
+    def leave(self) -> None:
+        """Write what there is, but leave the beginning of a secret to the next collector: alone, neither half of it
+        would be recognised."""
+        if self.masker is not None and self.masker.held:
+            _put(self.path[:-5] + ".held", self.masker.drop())
+        self.flush()
 
     def close(self) -> None:
         self.flush()
@@ -245,7 +266,39 @@ class Collector:
             for _ in range(PIPE_BUFFER // PIECE):
                 if not pipe.read():
                     break
-            pipe.flush()
+            pipe.leave()
+
+
+def _masker(path: str, stream: Stream) -> Masker | None:
+    written = _read(path)
+    if not written:
+        return None
+    if written not in stream.forms:
+        stream.forms[written] = Forms(written.split(b"\n"))
+    return Masker(stream.forms[written])
+
+
+def _read(path: str) -> bytes:
+    """The content of a file, nothing when there is none."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _taken(path: str) -> bytes:
+    """The content of a file, which is deleted."""
+    content = _read(path)
+    if content:
+        os.unlink(path)  # noqa: PTH108
+    return content
+
+
+def _put(path: str, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(descriptor, content)
+    os.close(descriptor)
 
 
 def _complain(text: str) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 from weakref import WeakValueDictionary
 
 from highroad.drivers.contract import Abilities, Checked, Finished, InstanceSpec, InstanceState, LogPage, Observed
@@ -24,6 +25,7 @@ from highroad.drivers.process.program import Definition, section
 from highroad.drivers.process.supervisor import State, Status, Supervisor
 from highroad.drivers.recovery import STOP_GRACE, agree
 from highroad.errors import HighroadError, Permanent, Temporary
+from highroad.kit.disguises import NOTHING, Mask, mask_of
 from highroad.sandbox import cgroups
 from highroad.sandbox.model import Confinement, Level, Placed
 from highroad.sandbox.prepare import prepare
@@ -67,7 +69,7 @@ class ProcessDriver:
         return Abilities("process", images=False, isolation=self._level.features, warnings=self._level.warnings)
 
     def start(self, spec: InstanceSpec) -> None:
-        with _translated(), self._turn(spec.id):
+        with _translated(mask_of(spec.secrets)), self._turn(spec.id):
             name = _PREFIX + spec.id
             if any(each.state not in ("stopped", "exited", "given-up") for each in self._supervisor.statuses([name])):
                 return
@@ -95,6 +97,10 @@ class ProcessDriver:
         return {**known, **missing}
 
     def check(self, spec: InstanceSpec, health: Health) -> Checked:
+        checked = self._checked(spec, health)
+        return replace(checked, why=mask_of(spec.secrets).text(checked.why)) if checked.why else checked
+
+    def _checked(self, spec: InstanceSpec, health: Health) -> Checked:
         seen = self.observe([spec.id])[spec.id]
         if seen.state == "missing":
             return Checked(False, "not started")
@@ -112,10 +118,11 @@ class ProcessDriver:
     def run(
         self, spec: InstanceSpec, emit: Callable[[bytes], None], *, seconds: float, cancelled: Callable[[], bool]
     ) -> Finished:
-        with _translated():
+        mask = mask_of(spec.secrets)
+        with _translated(mask), mask.over(emit) as veiled:
             ended = run(
                 replace(self._confinement(spec, "run." + spec.id), ports=None),  # may have test servers of its own
-                emit,
+                veiled,
                 level=self._level,
                 seconds=seconds,
                 output_limit=self._settings.build_output,
@@ -128,7 +135,7 @@ class ProcessDriver:
         pipe = self._pipe(_FED + spec.id)
         self._fed.add(pipe)
         try:
-            with _translated():
+            with _translated(mask_of(spec.secrets)):
                 self._connect_log(spec, pipe)
                 feed = pipes.Feed(pipe)
             with pipes.held(pipe):
@@ -226,13 +233,14 @@ class ProcessDriver:
         words = [str(directory), spec.label, spec.id]
         if any(any(space in word for space in " \n\r\t") for word in words[1:]):
             raise Permanent(f"{spec.label!r} or {spec.id!r} cannot mark log lines: it holds a space.")
-        pipes.make(pipe, words, owner=self._settings.first_uid + spec.identity if self._level.root else None)
+        owner = self._settings.first_uid + spec.identity if self._level.root else None
+        pipes.make(pipe, words, owner=owner, hidden=mask_of(spec.secrets).written)
 
     def _check_command(self, spec: InstanceSpec, health: Health) -> Checked:
         said: list[bytes] = []
         probe = replace(spec, command=health.command)
         confinement = self._confinement(probe, "check." + spec.id)
-        with _translated():
+        with _translated(mask_of(spec.secrets)):
             ended = run(
                 confinement,
                 said.append,
@@ -286,11 +294,22 @@ def _placed(file: File) -> Placed:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Only `Temporary` and `Permanent` leave a driver."""
+def _translated(mask: Mask = NOTHING) -> Iterator[None]:
+    """Only `Temporary` and `Permanent` leave a driver, masked. Causes that show a secret stay inside: whoever logs an
+    error logs its causes, too."""
     try:
         yield
     except HighroadError as error:
-        raise Permanent(error.detail, next_step=error.next_step) from error
+        _raise(Permanent(error.detail, next_step=error.next_step), error, mask)
     except OSError as error:
-        raise Temporary(f"The machine refused: {error}") from error
+        _raise(Temporary(f"The machine refused: {error}"), error, mask)
+    except (Temporary, Permanent) as error:
+        if not mask.shows(error):
+            raise
+        _raise(error, error, mask)
+
+
+def _raise(error: Temporary | Permanent, cause: Exception, mask: Mask) -> NoReturn:
+    if not mask.shows(cause):
+        raise error from cause
+    raise mask.error(error) from None

@@ -11,7 +11,7 @@ import os
 import select
 import termios
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,15 +20,17 @@ _OPEN_SECONDS = 1.0
 _PATIENCE_SECONDS = 1.0
 
 
-def make(pipe: Path, words: Sequence[str], *, owner: int | None) -> None:
-    """A pipe and its description (directory of the stream, label, instance).
+def make(pipe: Path, words: Sequence[str], *, owner: int | None, hidden: Collection[bytes] = ()) -> None:
+    """A pipe and its description (directory of the stream, label, instance; what is to be masked).
 
     Returns when the collector has it open (unless there is none for now): what an app that ends at once has to say
     would be lost otherwise.
 
-    The `owner` is the instance's user, because some web servers open `/dev/stdout` anew.
+    The `owner` is the instance's user, because some web servers open `/dev/stdout` anew. `hidden` are forms of secrets
+    without line ends; they are kept as the instance's variables are, in a file of ours alone that goes with it.
     """
     pipe.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _keep(pipe.with_suffix(".mask"), hidden)
     pipe.with_suffix(".meta").write_text("\n".join(words) + "\n")
     with suppress(FileExistsError):
         os.mkfifo(pipe, 0o600)
@@ -82,8 +84,19 @@ class Feed:
 
 def remove(pipe: Path) -> None:
     pipe.unlink(missing_ok=True)
-    pipe.with_suffix(".meta").unlink(missing_ok=True)
+    for suffix in (".meta", ".mask", ".held"):
+        pipe.with_suffix(suffix).unlink(missing_ok=True)
     _ring(pipe.parent)
+
+
+def _keep(file: Path, hidden: Collection[bytes]) -> None:
+    if not hidden:
+        file.unlink(missing_ok=True)
+        return
+    partial = file.with_suffix(".mask-partial")
+    partial.touch(mode=0o600)
+    partial.write_bytes(b"\n".join(sorted(hidden)))
+    partial.replace(file)
 
 
 def _is_read(pipe: Path) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from highroad.drivers.process import collector
+import highroad
 from highroad.sandbox.prepare import Orders, launcher
 from highroad.settings import Settings
 
@@ -44,9 +44,15 @@ class Definition:
 
 
 def collector_program(settings: Settings) -> Program:
-    arguments = (str(settings.run / "pipes"), str(settings.log_segment), str(settings.log_segments))
-    command = (sys.executable, "-I", "-S", "-E", str(collector.__file__), *arguments)
+    command = collector_command(settings.run / "pipes", settings.log_segment, settings.log_segments)
     return Program(name="collector", command=command, priority=10)
+
+
+def collector_command(pipes: Path, segment_bytes: int, segments: int) -> tuple[str, ...]:
+    root = str(Path(highroad.__file__).parents[1])
+    code = f"import sys; sys.path.append({root!r}); from highroad.drivers.process.collector import main; main()"
+    # Without `site`, which would triple its start and its memory; so it is told where we are.
+    return (sys.executable, "-I", "-S", "-E", "-c", code, str(pipes), str(segment_bytes), str(segments))
 
 
 def define(program: Program, settings: Settings) -> Definition:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from highroad.cli.dotenv import BadDotenv, parse
+from highroad.kit.dotenv import BadDotenv, parse
 
 
 @pytest.mark.parametrize(
