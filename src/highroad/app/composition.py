@@ -142,14 +142,7 @@ def compose(
     journal = Journal(settings.logs / "journal", context.bell, masks)
     repository_of = _repositories(settings)
     lost = _LostRuns(context, masks)
-    engine = Engine(
-        settings.database_url,
-        version=__version__,
-        executor="control-plane",
-        observer=observer,
-        on_lost=lost,
-        retry=STEP_RETRY,
-    )
+    engine = _engine(settings, observer, lost)
     lost.start = engine.start
     keeper = Keeper(context, driver, journal, repository_of, engine.start, clock)
     deployer = Deployer(context, journal, driver, router, engine.start, keeper)
@@ -191,6 +184,17 @@ def compose(
         repository_of,
         masks,
         Sequencer(db, context.log, settings.data, settings.domain),
+    )
+
+
+def _engine(settings: Settings, observer: Observer | None, lost: _LostRuns) -> Engine:
+    return Engine(
+        settings.database_url,
+        version=__version__,
+        executor="control-plane",
+        observer=observer,
+        on_lost=lost,
+        retry=STEP_RETRY,
     )
 
 

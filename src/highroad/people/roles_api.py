@@ -50,6 +50,12 @@ def role_answer(role: Role) -> RoleAnswer:
 
 def router(context: Context) -> APIRouter:
     api = api_router("roles")
+    _add_reading(api, context)
+    _add_changes(api, context)
+    return api
+
+
+def _add_reading(api: APIRouter, context: Context) -> None:
     actor_of = Depends(signed_in(context))
 
     @api.get("/roles", openapi_extra=does("self:read"))
@@ -76,6 +82,17 @@ def router(context: Context) -> APIRouter:
             ]
         )
 
+    @api.get("/roles/{role}", openapi_extra=does("self:read"))
+    def get_role(actor: Annotated[Actor, actor_of], role: str) -> RoleAnswer:
+        """One role."""
+        require(actor, "self:read")
+        with context.db.read() as tx:
+            return role_answer(custom_roles.find(tx, role))
+
+
+def _add_changes(api: APIRouter, context: Context) -> None:
+    actor_of = Depends(signed_in(context))
+
     @api.post("/roles", status_code=201, openapi_extra=does("role:write"))
     def create_role(actor: Annotated[Actor, actor_of], body: NewRole) -> RoleAnswer:
         """A role of the company's own. Seeing the project is part of every role."""
@@ -90,13 +107,6 @@ def router(context: Context) -> APIRouter:
             )
         return role_answer(made)
 
-    @api.get("/roles/{role}", openapi_extra=does("self:read"))
-    def get_role(actor: Annotated[Actor, actor_of], role: str) -> RoleAnswer:
-        """One role."""
-        require(actor, "self:read")
-        with context.db.read() as tx:
-            return role_answer(custom_roles.find(tx, role))
-
     @api.patch("/roles/{role}", openapi_extra=does("role:write"))
     def change_role(actor: Annotated[Actor, actor_of], role: str, body: RoleChange) -> RoleAnswer:
         """Change a role of the company's own; everybody who has it has it so at once."""
@@ -110,5 +120,3 @@ def router(context: Context) -> APIRouter:
         """Delete a role that nobody has."""
         with context.db.begin() as tx:
             custom_roles.delete(tx, context.log, actor, role)
-
-    return api
