@@ -114,6 +114,17 @@ def test_taking_back_a_narrow_grant_must_not_widen_either(staff: Staff, log: Eve
         withdraw(staff, log, staff.actor(keeper), narrow)
 
 
+def test_a_narrow_grant_that_ends_must_not_uncover_a_wider_one(staff: Staff, log: EventLog) -> None:
+    with staff.db.begin() as tx:
+        grants.save_role(tx, Role("keeper", "", frozenset({"project:read", "access:read", "access:write"})))
+    kay = staff.user("kay")
+    staff.give(kay, "manager")
+    for mode in MODES:
+        staff.give(kay, "keeper", mode)
+    with pytest.raises(NotYoursToGrant):
+        grant(staff, log, staff.actor(kay), kay, "keeper", "production", expires_at=now() + timedelta(minutes=1))
+
+
 def test_nobody_widens_their_own_access(staff: Staff, log: EventLog, manager: User) -> None:
     staff.give(manager, "deployer", "production")
     admin = staff.user("adm", "admin")

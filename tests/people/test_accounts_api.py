@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from highroad.access import grants
+from highroad.access import grants, store
+from highroad.access.model import User
 from tests.world import Api
 
 READS = 'permit (principal, action == Action::"project:read", resource in Project::"shop");'
@@ -18,6 +19,13 @@ def bot(api: Api) -> Api:
     made = api.admin.post("/service-accounts", json={"name": "bot", "description": "releases"})
     assert made.status_code == 201
     return api
+
+
+def member_of(api: Api) -> User:
+    with api.db.read() as tx:
+        found = store.user(tx, api.people.member.id)
+    assert found is not None
+    return found
 
 
 def token_for(api: Api, *scopes: str) -> str:
@@ -130,6 +138,20 @@ def test_a_token_of_fewer_scopes_makes_no_policy_token(sqlite_api: Api) -> None:
     limited = sqlite_api.caller_with("read", "admin")
     answer = limited.post("/policy-tokens", json={"name": "board", "policy": READS})
     assert (answer.status_code, answer.json()["code"]) == (403, "not-allowed")
+
+
+def test_an_administrator_escapes_no_policy_by_a_policy_token(sqlite_api: Api) -> None:
+    aimed = 'forbid (principal in OrganizationRole::"admin", action == Action::"secret:read", resource);'
+    assert sqlite_api.admin.put("/policies/no-peeking", json={"text": aimed}).status_code == 200
+    with sqlite_api.db.begin() as tx:
+        store.update_user(tx, sqlite_api.people.member.id, role="admin")
+    member = member_of(sqlite_api)
+    admin = sqlite_api.caller_with("read", "write", "git", "admin", user=member)
+    everything = "permit (principal, action, resource);"
+    answer = admin.post("/policy-tokens", json={"name": "board", "policy": everything})
+    assert (answer.status_code, "no-peeking" in answer.json()["detail"]) == (403, True)
+    assert sqlite_api.admin.post("/policy-tokens", json={"name": "board", "policy": everything}).status_code == 201
+    assert admin.patch("/policy-tokens/board", json={"policy": everything}).status_code == 403
 
 
 def test_a_policy_token_ends_for_good(bot: Api) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy.exc import IntegrityError
 
 from highroad.access import service_accounts, store, team_actions
+from highroad.access.company_policies import aimed_at_some
 from highroad.access.model import SCOPES, AccountKind, Actor, Token, User
 from highroad.access.permissions import NotAllowed, require
 from highroad.access.policy.checking import require_policy
@@ -190,7 +191,7 @@ def create_policy_token(
     days: int | None,
 ) -> tuple[ServiceAccount, Token, str]:
     """A token that may do what `policy` allows and nothing else, with its secret, shown once."""
-    _require_everything(actor)
+    _require_everything(tx, actor)
     require_policy(policy)
     user = _add(tx, actor, "policy", name, description, team)
     content = {"name": name, "kind": "policy", "team": team}
@@ -209,7 +210,7 @@ def policy_token(tx: Transaction, account: ServiceAccount) -> Token:
 
 def change_policy(tx: Transaction, log: EventLog, actor: Actor, account: ServiceAccount, *, policy: str) -> Token:
     """Another policy for the same secret, in force from the commit on."""
-    _require_everything(actor)
+    _require_everything(tx, actor)
     require_policy(policy)
     token = policy_token(tx, account)
     if token.policy != policy:
@@ -219,13 +220,20 @@ def change_policy(tx: Transaction, log: EventLog, actor: Actor, account: Service
     return policy_token(tx, account)
 
 
-def _require_everything(actor: Actor) -> None:
-    """A policy can allow everything, so only somebody who may do everything writes one into a token."""
+def _require_everything(tx: Transaction, actor: Actor) -> None:
+    """A policy can allow everything, so only somebody who may do everything writes one into a token; and a token is
+    nobody whom a policy is aimed at, so its maker would escape one that is aimed at him."""
     require(actor, "account:write")
     if actor.kind != "system" and (not actor.admin or frozenset(SCOPES) - actor.scopes):
         raise NotAllowed(
             "A policy token may be allowed more than you are now.",
             next_step="Ask an owner or administrator, who does it in the portal or with a token of all scopes.",
+        )
+    aimed = None if actor.role == "owner" else aimed_at_some(tx)
+    if aimed is not None:
+        raise NotAllowed(
+            f"The policy {aimed} forbids something to some alone, which a policy token would not be bound by.",
+            next_step="Ask an owner: highroad users list",
         )
 
 

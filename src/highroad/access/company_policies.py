@@ -200,6 +200,15 @@ def _refuse_loosening(actor: Actor, name: str, old: str | None, new: str) -> Non
             )
 
 
+def aimed_at_some(tx: Transaction) -> str | None:
+    """The name of a policy in force that forbids something to some and not to others; None when there is none."""
+    for policy in grants.company(tx):
+        for statement in company_statements(policy).values():
+            if statement["effect"] == "forbid" and what_they_see([statement], frozenset()).principal:
+                return policy.name
+    return None
+
+
 def _plain(statement: Mapping[str, Any]) -> str:
     return json.dumps({key: value for key, value in statement.items() if key != "annotations"}, sort_keys=True)
 

@@ -250,9 +250,12 @@ def _refuse_gain(
     at = Place(place.project or "any", place.project_name, place.team)
     for mode in MODES:
         here = replace(at, environment=mode, mode=mode)
-        gained = _actions(_of_holder(after, here), known)
-        if not _lasts_longer(before, after, here):
-            gained -= _actions(_of_holder(before, here), known)
+        gained = set[str]()
+        for moment in _moments(after):
+            had = (
+                set[str]() if _lasts_longer(before, after, here) else _actions(_of_holder(before, here, moment), known)
+            )
+            gained |= _actions(_of_holder(after, here, moment), known) - had
         gains = gains or bool(gained)
         beyond += [f"{name} in {mode}" for name in sorted(gained) if not _holds(lasting_actor, name, place, here)]
     if gains and holder.id == actor.id and actor.role != "owner":
@@ -274,9 +277,14 @@ def _by_what_lasts(actor: Actor, until: datetime | None) -> Actor:
     return replace(actor, standing=Standing(standing.policies, standing.teams, tuple(kept)))
 
 
-def _of_holder(found: Sequence[Grant], here: Place) -> set[str]:
-    """The roles of one holder's grants in an environment, expired ones left out."""
-    live = tuple(each for each in found if each.expires_at is None or each.expires_at > now())
+def _moments(found: Sequence[Grant]) -> list[datetime]:
+    """Now, and when each grant has ended: a narrow one that ends uncovers a wider one."""
+    return [now(), *(each.expires_at for each in found if each.expires_at is not None and each.expires_at > now())]
+
+
+def _of_holder(found: Sequence[Grant], here: Place, at: datetime) -> set[str]:
+    """The roles of one holder's grants in an environment, without those that have ended by then."""
+    live = tuple(each for each in found if each.expires_at is None or each.expires_at > at)
     return set(Standing(built_in(), (), live).roles_at(here)[0])
 
 
