@@ -67,6 +67,7 @@ from highroad.people import (
     trust_api,
 )
 from highroad.pipelines import actions as pipelines
+from highroad.pipelines import store as run_store
 from highroad.pipelines.journal import Journal
 from highroad.pipelines.model import PipelineRun, Release
 from highroad.pipelines.workflow import Pipeline, Sent
@@ -224,12 +225,12 @@ class _OnRelease:
 
     def __call__(self, tx: Transaction, run: PipelineRun, service: Service, release: Release) -> Sent:
         who = actor_named(tx, run.actor, origin="git")
-        sent = Sent()
+        sent, passed = Sent(), run_store.tests_passed(tx, run.id)
         for environment in projects.list_environments(tx, service.project_id):
             if not environment.deploys(run.branch):
                 continue
             place = environment.place.of_service(service.name)
-            if not allowed(who, "deployment:write", place, kind="deploy", branch=run.branch):
+            if not allowed(who, "deployment:write", place, kind="deploy", branch=run.branch, tests_passed=passed):
                 sent.withheld.append(environment.name)
                 sent.ask[environment.name] = able_people(tx, "deployment:write", place)
                 continue

@@ -140,7 +140,7 @@ def ask(
     """`request`, for a person or a token. Numbers of instances that cannot be had are refused before anything is
     queued: `BadDeployment`."""
     place = environment.place.of_service(service.name)
-    require(actor, "deployment:write", place, kind=kind, branch=release.branch if release else None)
+    require(actor, "deployment:write", place, kind=kind, **_known_of(tx, service, environment, kind, release))
     if kind == "scale":
         _require_counts(tx, service, environment, counts)
     return request(
@@ -156,6 +156,21 @@ def ask(
         start=start,
         keeper=keeper,
     )
+
+
+def _known_of(
+    tx: Transaction, service: Service, environment: Environment, kind: Kind, release: Release | None
+) -> dict[str, object]:
+    """What policies are told of the release that this is about, also when it was not named: nobody gets around a policy
+    on branches or tests by leaving the release out."""
+    placement = store.find_placement(tx, service.id, environment.id)
+    current = placement.release_id if placement else None
+    try:
+        chosen, _ = _decide(tx, service, environment, kind, release, current)
+    except (NothingDeployed, NoEarlierRelease):
+        return {}
+    found = pipelines.release(tx, chosen or current or "")
+    return {"branch": found.branch, "tests_passed": pipelines.tests_passed(tx, found.run_id)} if found else {}
 
 
 def _require_counts(tx: Transaction, service: Service, environment: Environment, asked: Mapping[str, int]) -> None:

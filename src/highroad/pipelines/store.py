@@ -275,6 +275,17 @@ def tests_of(tx: Transaction, run_id: str) -> TestRun | None:
     return TestRun(cases, complete)
 
 
+def tests_passed(tx: Transaction, run_id: str) -> bool | None:
+    """Whether every test of the run passed or was skipped, and none is missing; None when it had no tests."""
+    complete = tx.execute(select(test_runs.c.complete).where(test_runs.c.run_id == run_id)).scalar()
+    if complete is None:
+        return None
+    red = select(test_cases.c.position).where(
+        test_cases.c.run_id == run_id, test_cases.c.outcome.in_(["failed", "error"])
+    )
+    return bool(complete) and tx.execute(red.limit(1)).first() is None
+
+
 # Releases
 
 
