@@ -257,6 +257,25 @@ def test_a_dead_destination_keeps_no_other_one_waiting(
         stuck.wait_for(bool)
 
 
+def test_what_was_taken_while_it_stopped_is_noted(
+    unlocked: Database, log: EventLog, delivery: Delivery, collector: Receiver, add: Add
+) -> None:
+    asked = threading.Event()
+
+    def slow(_request: object) -> tuple[int, dict[str, str]]:
+        asked.set()
+        delivery._stopping.wait(10)
+        return 200, {}
+
+    collector.answer = slow
+    made, _ = add(collector.url)
+    happen(unlocked, log, 3)
+    delivery.look()
+    assert asked.wait(10)
+    delivery.stop()
+    assert present(unlocked, made.id).delivered == len(collector.requests) == 1
+
+
 def test_syslog_gets_ocsf_when_it_is_asked_for(unlocked: Database, log: EventLog, delivery: Delivery, add: Add) -> None:
     with udp_collector() as syslog:
         made, secret = add(f"syslog+udp://127.0.0.1:{syslog.port}", format="ocsf")

@@ -12,7 +12,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -32,6 +32,8 @@ from highroad.events.model import DESTINATION_MODIFIED, Event, Recorded
 from highroad.kit.clock import now
 
 LOOK_SECONDS = 1.0
+STOP_SECONDS = 5.0
+"""Patience with a receiver that is slow to take its last event; less than what a stopping control plane gets."""
 PIECE = 50
 """Events between two notes of how far it got: what a crash repeats."""
 PIECES = 20
@@ -81,11 +83,13 @@ class Delivery:
         self._thread.start()
 
     def stop(self) -> None:
-        """Deliveries at work end with their event; the others go on at the next start."""
+        """Deliveries at work end with their event, unless the receiver takes too long; all go on at the next start. The
+        database is closed afterwards, and what is written meanwhile would be lost with its connection."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(timeout=5)
+            self._thread.join(timeout=STOP_SECONDS)
         self._workers.shutdown(wait=False, cancel_futures=True)
+        wait([each for each in self._at_work.values() if not each.cancelled()], timeout=STOP_SECONDS)
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
