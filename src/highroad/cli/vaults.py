@@ -104,10 +104,7 @@ def set_vault(invocation: Invocation, name: str, token: bool, every_project: boo
 @click.argument("project")
 def allow_vault(invocation: Invocation, name: str, project: str) -> None:
     """Read a store for one more project."""
-    with invocation.client() as client:
-        changed = client.post(f"/vaults/{quote(name, safe='')}/allow", {"project": project})
-    invocation.output.document(changed)
-    invocation.output.say(f"{name} is read for {project}.")
+    _read_for(invocation, name, "allow", project, f"{name} is read for {project}.")
 
 
 @command("deny")
@@ -115,10 +112,14 @@ def allow_vault(invocation: Invocation, name: str, project: str) -> None:
 @click.argument("project")
 def deny_vault(invocation: Invocation, name: str, project: str) -> None:
     """Read a store for a project no more. What runs keeps its values; deployments that need it fail."""
+    _read_for(invocation, name, "deny", project, f"{name} is read for {project} no more.")
+
+
+def _read_for(invocation: Invocation, name: str, verb: str, project: str, done: str) -> None:
     with invocation.client() as client:
-        changed = client.post(f"/vaults/{quote(name, safe='')}/deny", {"project": project})
+        changed = client.post(f"/vaults/{quote(name, safe='')}/{verb}", {"project": project})
     invocation.output.document(changed)
-    invocation.output.say(f"{name} is read for {project} no more.")
+    invocation.output.say(done)
 
 
 @command("remove")
