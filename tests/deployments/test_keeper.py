@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from highroad.access import company_policies
 from highroad.access import store as accounts
 from highroad.access.model import SYSTEM
 from highroad.deployments import removal, store
@@ -266,6 +267,28 @@ def test_an_approver_who_was_deactivated_counts_no_more_at_its_turn(yard: Guarde
     yard.stage.work()
     assert yard.now(asked).state == "waiting"
     assert yard.approve("eve", asked).state == "running"
+
+
+def test_what_waits_does_not_go_for_somebody_who_may_no_longer_deploy(yard: Guarded) -> None:
+    yard.rule()
+    asked = yard.ask(release=yard.stage.release())
+    deactivate(yard, "ann")
+    yard.approve("bob", asked)
+    assert yard.approve("eve", asked).state == "refused"
+    assert yard.now(asked).reason == "ann@example.com, who asked for it, may not deploy here any more."
+    yard.stage.work()
+    assert (yard.now(asked).state, yard.stage.placement().release_id) == ("refused", None)
+
+
+def test_a_policy_is_told_how_many_approved(yard: Guarded) -> None:
+    yard.rule("1 of team payments")
+    asked = yard.ask(release=yard.stage.release())
+    text = """forbid(principal, action == Action::"deployment:write", resource)
+        when { context has approvals && context.approvals < 2 };"""
+    context = yard.stage.platform.context
+    with context.db.begin() as tx:
+        company_policies.apply(tx, context.log, SYSTEM, name="four-eyes", text=text)
+    assert yard.approve("bob", asked).state == "refused"
 
 
 def deactivate(yard: Guarded, name: str) -> None:

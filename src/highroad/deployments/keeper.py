@@ -13,8 +13,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
-from highroad.access.model import SYSTEM
+from highroad.access.actions import actor_named
+from highroad.access.model import SYSTEM, Origin
+from highroad.access.permissions import allowed
 from highroad.access.places import Place
 from highroad.db.engine import Transaction
 from highroad.deployments import store
@@ -115,7 +118,8 @@ class Keeper:
         closed = self._closed(tx, subject, guards, wait)
         if not closed:
             gates.save_wait(tx, wait)
-            self._release(tx, subject)
+            if self._may_go(tx, subject, wait):
+                self._release(tx, subject)
             return None
         return self._keep(tx, subject, wait, closed)
 
@@ -325,6 +329,30 @@ class Keeper:
             self.say(
                 subject.deployment.id, f" !     {passed.actor} broke the glass for another plan: it counts no more."
             )
+
+    def _may_go(self, tx: Transaction, subject: Subject, wait: Wait) -> bool:
+        """Whether whoever asked may deploy here still, days later perhaps; ends the deployment if not. Policies are
+        told how many approved."""
+        deployment, release = subject.deployment, subject.release
+        asker = actor_named(tx, deployment.actor, origin=cast(Origin, deployment.origin))
+        votes = [each for each in gates.votes_of(tx, deployment.id) if each.round == wait.round]
+        if allowed(
+            asker,
+            "deployment:write",
+            subject.place,
+            kind=deployment.kind,
+            branch=release.branch,
+            tests_passed=pipelines.tests_passed(tx, release.run_id),
+            approvals=len(votes),
+        ):
+            return True
+        reason = f"{deployment.actor}, who asked for it, may not deploy here any more."
+        step = "Somebody who may asks for it again: highroad deploy"
+        service, environment = subject.service, subject.environment
+        if finish(tx, self.context.log, service, environment, deployment, ("waiting",), "refused", reason, step):
+            self.say(deployment.id, f" !     Deployment {deployment.number} is refused: {reason}")
+        gates.end_wait(tx, deployment.id)
+        return False
 
     def _release(self, tx: Transaction, subject: Subject) -> None:
         """All gates are open: it queues for its turn."""
